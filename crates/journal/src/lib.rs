@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+mod contract;
+
+pub use crate::contract::*;

@@ -1,0 +1,229 @@
+//! The checked plan: what the file means, ready to be built. It knows no runtime.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::secret::SecretSource;
+
+/// The whole checked plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The tenants that are enabled, in the order of their names.
+    pub tenants: Vec<TenantPlan>,
+    /// The journal.
+    pub journal: JournalPlan,
+    /// The sinks that are enabled, in the order of their names.
+    pub sinks: Vec<SinkPlan>,
+}
+
+/// One tenant.
+#[derive(Clone, Debug)]
+pub struct TenantPlan {
+    /// Its name in the file: only a label.
+    pub name: String,
+    /// The Entra tenant id, lower case.
+    pub tenant_id: String,
+    /// Who we are towards Entra.
+    pub client_id: String,
+    /// How we prove it.
+    pub client_secret: SecretSource,
+    /// Where tokens come from: `https://login.microsoftonline.com` or its counterpart in another cloud, without a path.
+    pub authority: Url,
+    /// A CA file (PEM) for `endpoints`, beside the system's.
+    pub ca: Option<PathBuf>,
+    /// The operator's own words for it.
+    pub labels: BTreeMap<String, String>,
+    /// How it is read, in the order of their names.
+    pub sources: Vec<SourcePlan>,
+}
+
+/// One source of one tenant.
+#[derive(Clone, Debug)]
+pub struct SourcePlan {
+    /// Its name in the file.
+    pub name: String,
+    /// What is read.
+    pub kind: SourceKind,
+    /// The API's base: `https://api.security.microsoft.com`, without a path.
+    pub base: Url,
+    /// The resource (v1) or the scope without `/.default` (v2) that a token is asked for.
+    pub resource: String,
+    /// Which token endpoint is asked.
+    pub token_endpoint: TokenEndpoint,
+    /// How often a poll asks for what is new.
+    pub poll_every: Duration,
+    /// How far below the floor the look-back pass asks.
+    pub look_back: Duration,
+    /// How far back the first reading goes.
+    pub start: Duration,
+    /// Rows asked for in one call.
+    pub page_size: u32,
+    /// Ask for evidence (`mde_alerts`).
+    pub expand_evidence: bool,
+    /// The calls that the API allows, and what is left to the owner's other tools.
+    pub quota: QuotaPlan,
+}
+
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// The legacy SIEM export: `alerts_export`.
+    AlertsExport,
+    /// The public API of Defender for Endpoint: `mde_alerts`.
+    MdeAlerts,
+}
+
+impl SourceKind {
+    /// Its key in the file.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::AlertsExport => "alerts_export",
+            Self::MdeAlerts => "mde_alerts",
+        }
+    }
+}
+
+/// Which token endpoint is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenEndpoint {
+    /// `/oauth2/token`, with `resource`.
+    V1,
+    /// `/oauth2/v2.0/token`, with `scope`.
+    V2,
+}
+
+/// The calls that an API allows to one application in one tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaPlan {
+    /// Calls in a minute.
+    pub per_minute: u32,
+    /// Calls in an hour.
+    pub per_hour: u32,
+    /// The share, 0 to 90 percent, that is left to the owner's other tools.
+    pub reserve_percent: u8,
+}
+
+/// The embedded journal.
+#[derive(Clone, Debug)]
+pub struct JournalPlan {
+    /// Its folder, absolute.
+    pub path: PathBuf,
+    /// Database, write-ahead log and ballast together.
+    pub max_size: u64,
+    /// How long settled entries stay.
+    pub keep: Duration,
+    /// How long the ledger remembers a revision.
+    pub remember: Duration,
+}
+
+/// One sink and its lane.
+#[derive(Clone, Debug)]
+pub struct SinkPlan {
+    /// Its name in the file.
+    pub name: String,
+    /// The name it had before.
+    pub was: Option<String>,
+    /// Where it begins when it is new.
+    pub from: Start,
+    /// How an alert is written.
+    pub format: FormatPlan,
+    /// What it gets.
+    pub only: OnlyPlan,
+    /// Records in a second, at most.
+    pub max_rate: Option<u32>,
+    /// Where records go.
+    pub destination: DestinationPlan,
+}
+
+/// Where a new lane begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With everything that the journal still holds.
+    Journal,
+    /// With what comes from now on.
+    Now,
+    /// With what came at most this long ago.
+    Since(Duration),
+}
+
+/// How an alert is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FormatPlan {
+    /// CEF 0.
+    Cef(CefPlan),
+    /// What the API sent, with or without an envelope.
+    Json {
+        /// `wrap` puts tenant, record id and update time around it.
+        envelope: EnvelopePlan,
+    },
+}
+
+/// The header of a CEF line; `None` where the mapping's own value stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CefPlan {
+    /// Device Vendor.
+    pub vendor: Option<String>,
+    /// Device Product.
+    pub product: Option<String>,
+    /// Device Version.
+    pub version: Option<String>,
+}
+
+/// What stands around raw JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvelopePlan {
+    /// Nothing.
+    None,
+    /// Tenant, record id and update time.
+    Wrap,
+}
+
+/// What a sink gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnlyPlan {
+    /// Tenants, one of which must match; empty for all.
+    pub tenants: Vec<TenantPattern>,
+    /// The least severity, one of `informational`, `low`, `medium`, `high`. Unknown severities always pass.
+    pub min_severity: Option<MinSeverity>,
+}
+
+impl OnlyPlan {
+    /// Whether a tenant's alerts go to this sink.
+    pub fn takes_tenant(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.tenants.is_empty() || self.tenants.iter().any(|pattern| pattern.matches(name, labels))
+    }
+}
+
+/// Which tenants a sink gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantPattern {
+    /// All of these labels.
+    Labels(BTreeMap<String, String>),
+    /// A name, in which `*` stands for any run of characters.
+    Name(String),
+}
+
+/// The least severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MinSeverity {
+    /// `informational`.
+    Informational,
+    /// `low`.
+    Low,
+    /// `medium`.
+    Medium,
+    /// `high`.
+    High,
+}
+
+/// Where records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DestinationPlan {
+    /// A file.
+    File(PathBuf),
+    /// Standard output.
+    StandardOutput,
+}
