@@ -1,1 +1,112 @@
 #![doc = include_str!("../README.md")]
+
+mod classify;
+mod output;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use fault::Fault;
+use sink::{Answer, Batch, BatchId, Fates, Limits, Record, Sink, Word};
+use tokio::task::JoinHandle;
+
+use crate::output::Output;
+
+/// Lines to a file or to standard output.
+pub struct FileSink {
+    word: Word,
+    output: Arc<Mutex<Output>>,
+    writing: Option<(BatchId, JoinHandle<Result<(), Fault>>)>,
+    answered: Option<Answer>,
+}
+
+impl FileSink {
+    /// A sink onto standard output.
+    pub fn standard_output() -> Self {
+        Self::new(Word::BestEffort, Output::standard_output())
+    }
+
+    /// A sink onto a file, which is made where it is missing. Its folder must exist.
+    ///
+    /// # Errors
+    /// The file cannot be opened for writing.
+    pub fn file(path: impl Into<PathBuf>) -> Result<Self, Fault> {
+        let output = Output::file(path.into())?;
+        let word = if output.is_regular() { Word::Durable } else { Word::BestEffort };
+        Ok(Self::new(word, output))
+    }
+
+    fn new(word: Word, output: Output) -> Self {
+        Self { word, output: Arc::new(Mutex::new(output)), writing: None, answered: None }
+    }
+
+    /// Writes on a thread that may block.
+    fn write(&self, records: Arc<[Record]>) -> JoinHandle<Result<(), Fault>> {
+        let output = Arc::clone(&self.output);
+        tokio::task::spawn_blocking(move || {
+            output.lock().unwrap_or_else(PoisonError::into_inner).write(&lines(&records))
+        })
+    }
+}
+
+#[async_trait]
+impl Sink for FileSink {
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    fn word(&self) -> Word {
+        self.word
+    }
+
+    async fn send(&mut self, batch: Batch) -> Result<(), Fault> {
+        debug_assert!(self.writing.is_none(), "the lane keeps to the limits");
+        self.writing = Some((batch.id, self.write(batch.records)));
+        Ok(())
+    }
+
+    async fn answer(&mut self) -> Answer {
+        if let Some(answer) = self.answered.take() {
+            return answer;
+        }
+        let Some((batch, writing)) = &mut self.writing else {
+            return std::future::pending().await;
+        };
+        let (batch, written) = (*batch, finished(writing).await);
+        self.writing = None;
+        let fates = match written {
+            Ok(()) => Fates::Settled,
+            Err(fault) => Fates::Open(fault),
+        };
+        Answer { batch, fates, ease: None }
+    }
+
+    async fn flush(&mut self) {
+        if self.writing.is_some() {
+            self.answered = Some(self.answer().await);
+        }
+    }
+
+    async fn probe(&mut self) -> Result<(), Fault> {
+        finished(&mut self.write(Arc::from([]))).await
+    }
+}
+
+async fn finished(writing: &mut JoinHandle<Result<(), Fault>>) -> Result<(), Fault> {
+    writing.await.unwrap_or_else(|ended| Err(Fault::retry("failed to write a batch").caused_by(ended)))
+}
+
+/// The records as lines, in one piece, so that they are one write.
+fn lines(records: &[Record]) -> Vec<u8> {
+    let size = records.iter().map(|record| record.payload.len() + 1).sum();
+    let mut lines = Vec::with_capacity(size);
+    for record in records {
+        lines.extend_from_slice(&record.payload);
+        lines.push(b'\n');
+    }
+    lines
+}
+
+/// One batch at a time keeps the order when a write fails; the lane renders the next meanwhile.
+const LIMITS: Limits = Limits { records: 4_096, bytes: 4 << 20, outstanding: 1 };
