@@ -1,0 +1,2 @@
+//! Splitting and keying a page, against a bare split.
+fn main() {}
