@@ -1,0 +1,116 @@
+//! Raw JSON: what the API sent, byte for byte but the white space between tokens.
+
+use crate::lexer::ordinary;
+use crate::render::{Origin, Rendered};
+use crate::shape::Shape;
+use crate::ticks;
+
+/// What stands around raw JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// Nothing: the alert alone.
+    None,
+    /// An object that names tenant, record and update time.
+    Wrap,
+}
+
+/// Writes raw JSON.
+#[derive(Clone, Debug)]
+pub struct Json {
+    envelope: Envelope,
+}
+
+impl Json {
+    pub(crate) const fn new(envelope: Envelope) -> Self {
+        Self { envelope }
+    }
+
+    /// `raw` must be one JSON value.
+    pub(crate) fn write(&self, shape: Shape, origin: &Origin<'_>, rendered: &Rendered, raw: &[u8], out: &mut Vec<u8>) {
+        match self.envelope {
+            Envelope::None => write_minified(raw, out),
+            Envelope::Wrap => {
+                write_envelope(shape, origin, rendered, out);
+                write_minified(raw, out);
+                out.push(b'}');
+            }
+        }
+    }
+}
+
+/// Writes all members of the envelope but the alert, which comes last so that a cut line still says whose it is.
+fn write_envelope(shape: Shape, origin: &Origin<'_>, rendered: &Rendered, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"tenant\":");
+    write_string(origin.tenant_name, out);
+    out.extend_from_slice(b",\"tenant_id\":");
+    write_string(origin.tenant_id, out);
+    out.extend_from_slice(b",\"record_id\":\"");
+    out.extend_from_slice(&rendered.record_id.hex());
+    out.extend_from_slice(b"\",\"updated\":");
+    match rendered.updated {
+        0 => out.extend_from_slice(b"null"),
+        updated => {
+            out.push(b'"');
+            ticks::write(updated, out);
+            out.push(b'"');
+        }
+    }
+    out.extend_from_slice(b",\"source\":");
+    write_string(shape.source_kind(), out);
+    if origin.partial {
+        out.extend_from_slice(b",\"partial\":true");
+    }
+    out.extend_from_slice(b",\"alert\":");
+}
+
+/// Copies JSON without the white space between its tokens. What is not UTF-8 becomes U+FFFD, since no receiver of JSON
+/// takes it.
+fn write_minified(raw: &[u8], out: &mut Vec<u8>) {
+    match String::from_utf8_lossy(raw) {
+        std::borrow::Cow::Borrowed(_) => write_tokens(raw, out),
+        std::borrow::Cow::Owned(mended) => write_tokens(mended.as_bytes(), out),
+    }
+}
+
+fn write_tokens(json: &[u8], out: &mut Vec<u8>) {
+    let mut rest = json;
+    let mut in_string = false;
+    while let Some(&first) = rest.first() {
+        let length = match first {
+            b'"' => {
+                in_string = !in_string;
+                1
+            }
+            b'\\' if in_string => 2,
+            _ if in_string => ordinary(rest).max(1),
+            b' ' | b'\n' | b'\r' | b'\t' => {
+                rest = &rest[1..];
+                continue;
+            }
+            _ => rest.iter().position(|byte| b"\" \n\r\t".contains(byte)).unwrap_or(rest.len()),
+        };
+        let (token, behind) = rest.split_at(length.min(rest.len()));
+        out.extend_from_slice(token);
+        rest = behind;
+    }
+}
+
+/// Writes a string of ours.
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for char in text.chars() {
+        match char {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\0'..' ' => {
+                let code = char as usize;
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[code >> 4], HEX[code & 15]]);
+            }
+            _ => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";

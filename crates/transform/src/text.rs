@@ -1,0 +1,208 @@
+//! A scalar of the input, as it stands there: nothing is copied or decoded before it is written.
+
+use std::net::IpAddr;
+
+/// The content of a JSON string without its quotes, or a number, `true`, `false`; empty where there is none.
+///
+/// Keeping the input's own spelling makes reading free of allocations, and `"5"` and `5` the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// `raw` must be what the lexer found: every backslash in it begins a whole escape.
+    pub(crate) const fn new(raw: &'a [u8]) -> Self {
+        Self(raw)
+    }
+
+    /// The text with its escapes as they stand in the input.
+    pub(crate) const fn raw(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Neither missing nor `""`.
+    pub(crate) const fn is_some(self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// This text, or the other where this one is missing.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self.is_some() { self } else { other }
+    }
+
+    /// Whether it says something: Microsoft's APIs and what stands between also write nothing as `""`, `-`, `N/A`,
+    /// `null`.
+    pub(crate) fn says_something(self) -> bool {
+        // The longest of these words has four letters; blanks around them are rare.
+        if self.0.len() > 4 && !self.0[0].is_ascii_whitespace() {
+            return true;
+        }
+        !matches!(self.0.trim_ascii(), b"" | b"-" | b"N/A" | b"n/a" | b"null" | b"NULL" | b"Null")
+    }
+
+    /// The text without escapes, where it is short: a word, a number, a time, an address. Else empty.
+    pub(crate) fn short<'b>(self, buffer: &'b mut [u8; SHORT]) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        if self.0.len() > 6 * SHORT {
+            return b"";
+        }
+        if !self.0.contains(&b'\\') {
+            return self.0;
+        }
+        let mut length = 0;
+        for piece in self.decoded() {
+            let mut utf8 = [0; 4];
+            let bytes = match piece {
+                Piece::Run(run) => run,
+                Piece::Char(char) => char.encode_utf8(&mut utf8).as_bytes(),
+            };
+            let Some(room) = buffer.get_mut(length..length + bytes.len()) else { return b"" };
+            room.copy_from_slice(bytes);
+            length += bytes.len();
+        }
+        &buffer[..length]
+    }
+
+    /// The address that it is; one of IPv4 in the clothes of IPv6 is one of IPv4.
+    pub(crate) fn ip_address(self) -> Option<IpAddr> {
+        let mut buffer = [0; SHORT];
+        let text = str::from_utf8(self.short(&mut buffer).trim_ascii()).ok()?;
+        text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    }
+
+    /// The text in pieces, its escapes resolved.
+    pub(crate) fn decoded(self) -> Pieces<'a> {
+        self.pieces(&BACKSLASH_AND_NON_ASCII)
+    }
+
+    /// The text in pieces: runs of bytes that `stops` does not name, and the characters between them. `stops` must name
+    /// the backslash and all that is not ASCII.
+    pub(crate) const fn pieces(self, stops: &'static Stops) -> Pieces<'a> {
+        Pieces { rest: self.0, stops }
+    }
+}
+
+/// A part of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// ASCII that stands for itself.
+    Run(&'a [u8]),
+    /// One character.
+    Char(char),
+}
+
+/// Walks over a text without copying it. A lone surrogate, and a byte that is not UTF-8, is U+FFFD.
+pub(crate) struct Pieces<'a> {
+    rest: &'a [u8],
+    stops: &'static Stops,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let &first = self.rest.first()?;
+        if !self.stops.0[usize::from(first)] {
+            let run = self.rest.iter().position(|&byte| self.stops.0[usize::from(byte)]).unwrap_or(self.rest.len());
+            return Some(Piece::Run(self.take(run)));
+        }
+        Some(Piece::Char(match first {
+            b'\\' => self.escape(),
+            0..0x80 => char::from(self.take(1)[0]),
+            _ => self.utf8(),
+        }))
+    }
+}
+
+impl<'a> Pieces<'a> {
+    fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at(count.min(self.rest.len()));
+        self.rest = rest;
+        taken
+    }
+
+    fn escape(&mut self) -> char {
+        match self.take(2).get(1) {
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => self.code_point(),
+            Some(&byte) => char::from(byte),
+            None => char::REPLACEMENT_CHARACTER,
+        }
+    }
+
+    /// The character of a `\u` whose digits come next, and of the second half that may follow it.
+    fn code_point(&mut self) -> char {
+        let unit = hex(self.take(4));
+        if !(0xD800..0xDC00).contains(&unit) {
+            return char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
+        }
+        match self.rest {
+            [b'\\', b'u', digits @ ..] if digits.len() >= 4 && (0xDC00..0xE000).contains(&hex(&digits[..4])) => {
+                let low = hex(&self.take(6)[2..]);
+                let code_point = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+                char::from_u32(code_point).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            _ => char::REPLACEMENT_CHARACTER,
+        }
+    }
+
+    fn utf8(&mut self) -> char {
+        // Four bytes hold the next character, whole or broken.
+        let window = &self.rest[..self.rest.len().min(4)];
+        let chunk = window.utf8_chunks().next().expect("there is a byte, and so a chunk");
+        if let Some(char) = chunk.valid().chars().next() {
+            self.take(char.len_utf8());
+            return char;
+        }
+        self.take(chunk.invalid().len());
+        char::REPLACEMENT_CHARACTER
+    }
+}
+
+/// The value of the four digits that the lexer has found to be hexadecimal.
+fn hex(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |value, &digit| value << 4 | char::from(digit).to_digit(16).unwrap_or_default())
+}
+
+/// The bytes that end a run.
+pub(crate) struct Stops([bool; 256]);
+
+impl Stops {
+    /// The backslash, controls, all that is not ASCII, and a format's own characters.
+    pub(crate) const fn controls_and(own: &[u8]) -> Self {
+        let mut stops = BACKSLASH_AND_NON_ASCII.0;
+        let mut byte = 0;
+        while byte < 0x20 {
+            stops[byte] = true;
+            byte += 1;
+        }
+        stops[0x7f] = true;
+        let mut at = 0;
+        while at < own.len() {
+            stops[own[at] as usize] = true;
+            at += 1;
+        }
+        Self(stops)
+    }
+}
+
+const fn backslash_and_non_ascii() -> Stops {
+    let mut stops = [false; 256];
+    stops[b'\\' as usize] = true;
+    let mut byte = 0x80;
+    while byte < 256 {
+        stops[byte] = true;
+        byte += 1;
+    }
+    Stops(stops)
+}
+
+static BACKSLASH_AND_NON_ASCII: Stops = backslash_and_non_ascii();
+
+/// The longest text that is read as a word, a number, a time or an address.
+pub(crate) const SHORT: usize = 64;
