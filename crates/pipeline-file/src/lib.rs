@@ -1,1 +1,24 @@
 #![doc = include_str!("../README.md")]
+
+mod build;
+mod cloud;
+mod conform;
+mod faults;
+mod file;
+mod later;
+mod load;
+mod near;
+mod pattern;
+mod place;
+pub mod plan;
+mod schema;
+pub mod secret;
+mod tree;
+mod written;
+
+pub use crate::faults::{Faults, FileFault};
+pub use crate::load::{Environment, check, load};
+pub use crate::place::Place;
+pub use crate::plan::Plan;
+pub use crate::schema::schema;
+pub use crate::secret::{SecretError, SecretSource};

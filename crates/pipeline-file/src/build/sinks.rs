@@ -1,0 +1,189 @@
+//! Sinks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use super::Build;
+use crate::faults::Told;
+use crate::file::{
+    CefKeys, Envelope, Format, FormatKeys, FormatName, Named, Only, Severity, Sink, SinkFile, TenantChoice,
+};
+use crate::place::KeyPath;
+use crate::plan::{
+    CefPlan, DestinationPlan, EnvelopePlan, FormatPlan, MinSeverity, OnlyPlan, SinkPlan, Start, TenantPattern,
+};
+use crate::tree::{Content, Node};
+
+impl Build<'_> {
+    /// The sinks that are enabled. Those that are not are checked as well.
+    pub(super) fn sinks(&mut self, sinks: Named<Sink>) -> Vec<SinkPlan> {
+        self.check_any_sink(&sinks);
+        self.check_old_names(&sinks);
+        let mut plans = Vec::new();
+        for (name, sink) in sinks {
+            let enabled = sink.enabled.unwrap_or(true);
+            let plan = self.sink(name.0, sink);
+            if enabled {
+                plans.extend(plan.ok());
+            }
+        }
+        self.check_files(&plans);
+        plans
+    }
+
+    fn sink(&mut self, name: String, sink: Sink) -> Result<SinkPlan, Told> {
+        let path = KeyPath::of(&["sinks", &name]);
+        let format = self.format(sink.format, &path.key("format"));
+        let destination = self.destination(sink.file, &path.key("file"));
+        let only = self.only(sink.only.unwrap_or_default(), &path.key("only"));
+        Ok(SinkPlan {
+            name,
+            was: sink.was.map(|name| name.0),
+            from: sink.from.map_or(Start::Now, |from| from.0),
+            format: format?,
+            only,
+            max_rate: sink.max_rate.map(|rate| rate.0),
+            destination: destination?,
+        })
+    }
+
+    fn format(&mut self, format: Option<Format>, path: &KeyPath) -> Result<FormatPlan, Told> {
+        let json = |envelope| FormatPlan::Json { envelope };
+        match self.required(format, path)? {
+            Format::Named(FormatName::Cef) => Ok(FormatPlan::Cef(CefPlan::default())),
+            Format::Named(FormatName::Json) => Ok(json(EnvelopePlan::Wrap)),
+            Format::Detailed(FormatKeys { cef: Some(keys), .. }) => Ok(FormatPlan::Cef(cef(keys))),
+            Format::Detailed(FormatKeys { json: Some(keys), .. }) => Ok(json(match keys.envelope {
+                Some(Envelope::None) => EnvelopePlan::None,
+                Some(Envelope::Wrap) | None => EnvelopePlan::Wrap,
+            })),
+            // That it is exactly one is the schema's rule.
+            Format::Detailed(FormatKeys { cef: None, json: None }) => self.required(None, path),
+        }
+    }
+
+    fn destination(&mut self, file: Option<SinkFile>, path: &KeyPath) -> Result<DestinationPlan, Told> {
+        let file = self.required(file, path)?;
+        let written = self.required(file.path, &path.key("path"))?.0;
+        Ok(if written == "-" {
+            DestinationPlan::StandardOutput
+        } else {
+            DestinationPlan::File(self.resolved(&written))
+        })
+    }
+
+    fn only(&mut self, only: Only, path: &KeyPath) -> OnlyPlan {
+        let tenants: Vec<TenantPattern> = only.tenants.unwrap_or_default().into_iter().map(pattern).collect();
+        self.check_patterns(&tenants, &path.key("tenants"));
+        OnlyPlan { tenants, min_severity: only.min_severity.map(min_severity) }
+    }
+
+    /// A pattern that matches no tenant of the file, enabled or not, is misspelt.
+    fn check_patterns(&mut self, patterns: &[TenantPattern], path: &KeyPath) {
+        // With items left out for their faults, positions would not be those of the file.
+        let written = self.entry_of(path).map_or(0, |list| match &list.content {
+            Content::Sequence(items) => items.len(),
+            _ => 0,
+        });
+        if written != patterns.len() {
+            return;
+        }
+        for (index, pattern) in patterns.iter().enumerate() {
+            if !self.any_tenant(pattern) {
+                let message = self.no_such_tenant(pattern);
+                self.tell(&path.item(index), message);
+            }
+        }
+    }
+
+    fn any_tenant(&self, pattern: &TenantPattern) -> bool {
+        let tenants = self.root.get("tenants").map_or(&[][..], Node::entries);
+        tenants.iter().any(|tenant| pattern.matches(&tenant.key, &labels_written(&tenant.value)))
+    }
+
+    fn no_such_tenant(&self, pattern: &TenantPattern) -> String {
+        match pattern {
+            TenantPattern::Labels(_) => "no tenant has these labels".to_owned(),
+            TenantPattern::Name(name) if name.contains('*') => "no tenant's name matches this".to_owned(),
+            TenantPattern::Name(name) => format!("no tenant has this name{}", self.hint("tenants", name)),
+        }
+    }
+
+    fn check_any_sink(&mut self, sinks: &Named<Sink>) {
+        let path = KeyPath::of(&["sinks"]);
+        let Some(section) = self.root.get("sinks") else {
+            return;
+        };
+        if section.entries().is_empty() {
+            self.tell(&path, "no sink is in it");
+        } else if sinks.len() == section.entries().len() && !sinks.values().any(|sink| sink.enabled.unwrap_or(true)) {
+            self.tell(&path, "no sink is enabled");
+        }
+    }
+
+    /// A sink goes on where the one of its old name stood: that one must be gone, and nobody else may be its heir.
+    fn check_old_names(&mut self, sinks: &Named<Sink>) {
+        let mut heirs: HashMap<&str, &str> = HashMap::new();
+        for (name, sink) in sinks {
+            let Some(was) = &sink.was else {
+                continue;
+            };
+            let path = KeyPath::of(&["sinks", &name.0, "was"]);
+            if self.names("sinks").contains(&was.0.as_str()) {
+                self.tell(&path, "a sink of this name is still in the file");
+            } else if let Some(heir) = heirs.insert(&was.0, &name.0) {
+                self.tell(&path, format!("sink `{heir}` says the same"));
+            }
+        }
+    }
+
+    /// Two sinks that write one file would write into each other's lines.
+    fn check_files(&mut self, plans: &[SinkPlan]) {
+        let mut writers: HashMap<&Path, &str> = HashMap::new();
+        for plan in plans {
+            let DestinationPlan::File(file) = &plan.destination else {
+                continue;
+            };
+            if let Some(other) = writers.insert(file, &plan.name) {
+                let path = KeyPath::of(&["sinks", &plan.name, "file", "path"]);
+                self.tell(&path, format!("sink `{other}` writes this file"));
+            }
+        }
+    }
+}
+
+/// A tenant's labels as they stand in the file.
+fn labels_written(tenant: &Node) -> BTreeMap<String, String> {
+    let entries = tenant.get("labels").map_or(&[][..], Node::entries);
+    let texts = entries.iter().filter_map(|label| match &label.value.content {
+        Content::Scalar { text, .. } => Some((label.key.clone(), text.clone())),
+        Content::Sequence(_) | Content::Mapping(_) => None,
+    });
+    texts.collect()
+}
+
+fn pattern(choice: TenantChoice) -> TenantPattern {
+    match choice {
+        TenantChoice::Name(name) => TenantPattern::Name(name),
+        TenantChoice::Labels(labels) => {
+            TenantPattern::Labels(labels.into_iter().map(|(key, value)| (key.0.clone(), value)).collect())
+        }
+    }
+}
+
+fn cef(keys: CefKeys) -> CefPlan {
+    CefPlan {
+        vendor: keys.vendor.map(|text| text.0),
+        product: keys.product.map(|text| text.0),
+        version: keys.version.map(|text| text.0),
+    }
+}
+
+fn min_severity(severity: Severity) -> MinSeverity {
+    match severity {
+        Severity::Informational => MinSeverity::Informational,
+        Severity::Low => MinSeverity::Low,
+        Severity::Medium => MinSeverity::Medium,
+        Severity::High => MinSeverity::High,
+    }
+}

@@ -1,0 +1,246 @@
+//! Where alerts go.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+use crate::written::{Begin, Name, NonEmpty, PerSecond, Written};
+
+/// One destination of alerts.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["format", "file"]))]
+pub(crate) struct Sink {
+    /// How an alert is written.
+    pub(crate) format: Option<Format>,
+    /// Which alerts it gets.
+    pub(crate) only: Option<Only>,
+    /// Which revisions of an alert go out.
+    #[serde(rename = "updates")]
+    #[schemars(extend("default" = "every"))]
+    pub(crate) _updates: Option<Updates>,
+    /// How many records a second it gets at most.
+    pub(crate) max_rate: Option<Written<PerSecond>>,
+    /// Where it begins when it is new: with what comes from now on, with all that the journal still holds, or with
+    /// what came at most so long ago.
+    #[schemars(extend("default" = "now"))]
+    pub(crate) from: Option<Written<Begin>>,
+    /// The name that it had before, so that it goes on where it stood.
+    pub(crate) was: Option<Written<Name>>,
+    /// Whether it gets anything at all.
+    #[schemars(extend("default" = true))]
+    pub(crate) enabled: Option<bool>,
+    /// Into a file.
+    pub(crate) file: Option<SinkFile>,
+}
+
+/// A file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["path"]))]
+pub(crate) struct SinkFile {
+    /// Its path; a relative one lies beside this file, and `-` is standard output.
+    pub(crate) path: Option<Written<NonEmpty>>,
+}
+
+/// How an alert is written: the name of a format, or the format with its keys.
+#[derive(Debug)]
+pub(crate) enum Format {
+    Named(FormatName),
+    Detailed(FormatKeys),
+}
+
+/// A format.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FormatName {
+    /// ArcSight Common Event Format.
+    Cef,
+    /// What the API sent.
+    Json,
+}
+
+/// A format with its keys: exactly one.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["cef"] }, { "required": ["json"] }]))]
+pub(crate) struct FormatKeys {
+    /// ArcSight Common Event Format.
+    pub(crate) cef: Option<CefKeys>,
+    /// What the API sent.
+    pub(crate) json: Option<JsonKeys>,
+}
+
+/// The header of CEF.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CefKeys {
+    /// Device Vendor, where the mapping's own shall not stand.
+    pub(crate) vendor: Option<Written<NonEmpty>>,
+    /// Device Product, where the mapping's own shall not stand.
+    pub(crate) product: Option<Written<NonEmpty>>,
+    /// Device Version, where the mapping's own shall not stand.
+    pub(crate) version: Option<Written<NonEmpty>>,
+}
+
+/// What the API sent.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JsonKeys {
+    /// The shape of the JSON.
+    #[serde(rename = "schema")]
+    #[schemars(extend("default" = "raw"))]
+    pub(crate) _schema: Option<JsonShape>,
+    /// What stands around it.
+    #[schemars(extend("default" = "wrap"))]
+    pub(crate) envelope: Option<Envelope>,
+}
+
+/// A shape of JSON.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum JsonShape {
+    /// As the API sent it.
+    Raw,
+}
+
+/// What stands around JSON.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Envelope {
+    /// Nothing.
+    None,
+    /// Tenant, record id and update time.
+    Wrap,
+}
+
+/// Which revisions of an alert go out.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Updates {
+    /// Every revision that the API showed.
+    Every,
+}
+
+/// Which alerts a sink gets: those that meet every condition.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Only {
+    /// From these tenants: names, names with `*` for any letters, or labels that a tenant must have.
+    #[schemars(length(min = 1))]
+    pub(crate) tenants: Option<Vec<TenantChoice>>,
+    /// From this severity on. An alert of unknown severity always passes.
+    pub(crate) min_severity: Option<Severity>,
+}
+
+/// Tenants, by name or by labels.
+#[derive(Debug)]
+pub(crate) enum TenantChoice {
+    Name(String),
+    Labels(BTreeMap<Written<Name>, String>),
+}
+
+/// Tenants by their labels.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["labels"]))]
+struct LabelChoice {
+    /// The labels, all of which a tenant must have.
+    #[serde(default)]
+    #[schemars(extend("minProperties" = 1))]
+    labels: BTreeMap<Written<Name>, String>,
+}
+
+/// How severe an alert is.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// Informational.
+    Informational,
+    /// Low.
+    Low,
+    /// Medium.
+    Medium,
+    /// High.
+    High,
+}
+
+impl JsonSchema for Format {
+    fn schema_name() -> Cow<'static, str> {
+        "Format".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How an alert is written: the name of a format, or the format with its keys.",
+            "anyOf": [generator.subschema_for::<FormatName>(), generator.subschema_for::<FormatKeys>()]
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FormatVisitor)
+    }
+}
+
+struct FormatVisitor;
+
+impl<'de> Visitor<'de> for FormatVisitor {
+    type Value = Format;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a format")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Format, E> {
+        FormatName::deserialize(StrDeserializer::new(name)).map(Format::Named)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Format, A::Error> {
+        FormatKeys::deserialize(MapAccessDeserializer::new(map)).map(Format::Detailed)
+    }
+}
+
+impl JsonSchema for TenantChoice {
+    fn schema_name() -> Cow<'static, str> {
+        "TenantChoice".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Tenants by name, in which `*` stands for any letters, or by labels.",
+            "anyOf": [generator.subschema_for::<Written<NonEmpty>>(), generator.subschema_for::<LabelChoice>()]
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for TenantChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TenantChoiceVisitor)
+    }
+}
+
+struct TenantChoiceVisitor;
+
+impl<'de> Visitor<'de> for TenantChoiceVisitor {
+    type Value = TenantChoice;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a tenant's name or labels")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<TenantChoice, E> {
+        Ok(TenantChoice::Name(name.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TenantChoice, A::Error> {
+        let choice = LabelChoice::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(TenantChoice::Labels(choice.labels))
+    }
+}
