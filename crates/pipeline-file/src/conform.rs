@@ -41,7 +41,7 @@ impl<'a> Walk<'a> {
                 None
             }
             Some(schema) => match &node.content {
-                Content::Mapping(entries) => self.mapping(entries, schema, key),
+                Content::Mapping(mapping) => self.mapping(&mapping.entries, schema, key),
                 Content::Sequence(items) => self.sequence(items, schema, key),
                 Content::Scalar { text, plain } => self.scalar(text, *plain, schema, node.place),
             },
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
 
     fn wrong_kind(&mut self, node: &Node, schema: &'a Value, key: Place) {
         let place = if matches!(node.content, Content::Scalar { .. }) { node.place } else { key };
-        let message = if self.secret && matches!(node.content, Content::Scalar { .. }) {
+        let message = if schema.get("x-secret").is_some() && matches!(node.content, Content::Scalar { .. }) {
             "a secret is never written into the file; refer to it: `{ env: NAME }`, `{ file: PATH }` or \
              `{ command: [PROGRAM, ARGUMENT] }`"
                 .to_owned()

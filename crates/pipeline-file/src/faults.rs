@@ -7,8 +7,8 @@ use crate::place::{KeyPath, Place};
 
 /// Everything that is wrong with a file, in the order of its lines. It is never empty.
 ///
-/// Its text has one line for each fault, `FILE:LINE:COLUMN: PATH: what is wrong`, and a count at the end. No value of
-/// the file is ever repeated in it, so that a secret in the wrong place stays where it is.
+/// Its text has one line for each fault, `FILE:LINE:COLUMN: PATH: what is wrong`, and a count at the end. No text of
+/// a value is ever repeated in it, so that a secret in the wrong place stays where it is.
 #[derive(Clone, Debug)]
 pub struct Faults {
     file: PathBuf,

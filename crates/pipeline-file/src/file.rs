@@ -16,7 +16,7 @@ pub(crate) use self::sink::{
     CefKeys, Envelope, Format, FormatKeys, FormatName, Only, Severity, Sink, SinkFile, TenantChoice,
 };
 pub(crate) use self::source::{AlertsExport, MdeAlerts, Quota, Source, TokenVersion};
-pub(crate) use self::tenant::{Cloud, Credential, Region, Secret, SecretReference, Tenant};
+pub(crate) use self::tenant::{Cloud, Credential, Endpoints, Region, Secret, SecretReference, Tenant};
 use crate::written::{Name, NonEmpty, Size, Span, Unit as _, Written};
 
 /// Things by the name that the operator gave them.

@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use schemars::{JsonSchema as _, Schema};
 use serde_json::Value;
 
 use crate::file::File;
@@ -25,12 +25,7 @@ pub(crate) fn checked_against() -> &'static Value {
 
 fn generate() -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(no_null_in_keys));
-    let mut generator = settings.into_generator();
-    let mut schema = File::json_schema(&mut generator);
-    schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
-    schema.insert("$defs".to_owned(), Value::Object(generator.take_definitions(true)));
-    schema.insert("title".to_owned(), "Pipeline file of atp-forwarder".into());
-    schema.to_value()
+    settings.into_generator().into_root_schema_for::<File>().to_value()
 }
 
 /// A key that may be left out is left out: it has a value or does not stand there. (schemars lets every `Option` be

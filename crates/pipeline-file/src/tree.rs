@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use serde_yaml::granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Tag};
+use serde_yaml::granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Tag};
 
 use crate::place::{KeyPath, Place, Step};
 
@@ -31,7 +31,15 @@ pub(crate) enum Content {
         plain: bool,
     },
     Sequence(Vec<Rc<Node>>),
-    Mapping(Vec<Entry>),
+    Mapping(Mapping),
+}
+
+/// The keys of a mapping, in the order of the file; of thousands of tenants each is found at once.
+#[derive(Debug, Default)]
+pub(crate) struct Mapping {
+    pub(crate) entries: Vec<Entry>,
+    /// Where in `entries` a key stands first.
+    index: HashMap<String, usize>,
 }
 
 /// One key of a mapping and its value.
@@ -71,14 +79,17 @@ impl Node {
     /// The keys of a mapping, in the order of the file; none of anything else.
     pub(crate) fn entries(&self) -> &[Entry] {
         match &self.content {
-            Content::Mapping(entries) => entries,
+            Content::Mapping(mapping) => &mapping.entries,
             Content::Scalar { .. } | Content::Sequence(_) => &[],
         }
     }
 
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
-        self.entries().iter().find(|entry| entry.key == key).map(|entry| &*entry.value)
+        match &self.content {
+            Content::Mapping(mapping) => mapping.get(key).map(|entry| &*entry.value),
+            Content::Scalar { .. } | Content::Sequence(_) => None,
+        }
     }
 
     /// The place to point at for what a path names: a scalar itself, of anything larger its key. Where the path leads
@@ -88,8 +99,8 @@ impl Node {
         let mut place = self.place;
         for step in path.steps() {
             let found = match (step, &node.content) {
-                (Step::Key(key), Content::Mapping(entries)) => {
-                    entries.iter().find(|entry| entry.key == *key).map(|entry| (entry.place, &entry.value))
+                (Step::Key(key), Content::Mapping(mapping)) => {
+                    mapping.get(key).map(|entry| (entry.place, &entry.value))
                 }
                 (Step::Item(index), Content::Sequence(items)) => items.get(*index).map(|item| (item.place, item)),
                 _ => None,
@@ -113,7 +124,7 @@ impl Node {
         match &content {
             Content::Scalar { .. } => {}
             Content::Sequence(items) => items.iter().for_each(|item| inside(item)),
-            Content::Mapping(entries) => entries.iter().for_each(|entry| inside(&entry.value)),
+            Content::Mapping(mapping) => mapping.entries.iter().for_each(|entry| inside(&entry.value)),
         }
         if size > MOST_NODES {
             return Err(NoTree::new(
@@ -128,7 +139,22 @@ impl Node {
     }
 
     fn empty(place: Place) -> Rc<Self> {
-        Rc::new(Self { place, content: Content::Mapping(Vec::new()), size: 1, depth: 1 })
+        Rc::new(Self { place, content: Content::Mapping(Mapping::default()), size: 1, depth: 1 })
+    }
+}
+
+impl Mapping {
+    /// What stands under a key; of a doubled one, what stands there first.
+    fn get(&self, key: &str) -> Option<&Entry> {
+        self.index.get(key).and_then(|position| self.entries.get(*position))
+    }
+
+    fn push(&mut self, key: String, place: Place, value: Rc<Node>) {
+        let first = self.get(&key).map(|entry| entry.place);
+        if first.is_none() {
+            self.index.insert(key.clone(), self.entries.len());
+        }
+        self.entries.push(Entry { key, place, value, first });
     }
 }
 
@@ -206,18 +232,15 @@ impl<'a> Reader<'a> {
     }
 
     fn mapping(&mut self) -> Result<Content, NoTree> {
-        let mut entries = Vec::new();
-        let mut seen: HashMap<String, Place> = HashMap::new();
+        let mut mapping = Mapping::default();
         loop {
             let (event, place) = self.next()?;
             if event == Event::MappingEnd {
-                return Ok(Content::Mapping(entries));
+                return Ok(Content::Mapping(mapping));
             }
             let key = key_text(&*self.node(event, place)?, place)?;
-            let first = seen.get(&key).copied();
-            seen.entry(key.clone()).or_insert(place);
             let (event, value_place) = self.next()?;
-            entries.push(Entry { key, place, value: self.node(event, value_place)?, first });
+            mapping.push(key, place, self.node(event, value_place)?);
         }
     }
 
@@ -239,13 +262,11 @@ impl NoTree {
     }
 
     fn syntax(error: &ScanError) -> Self {
-        use serde_yaml::granit_parser::ErrorKind;
-        let message = match error.kind() {
-            ErrorKind::RecursionLimitExceeded => return Self::too_deep(place(*error.marker())),
-            ErrorKind::TabInIndentation => "a tab stands in the indentation; YAML wants spaces".to_owned(),
-            _ => format!("failed to read as YAML: {}", error.info()),
-        };
-        Self::new(place(*error.marker()), message)
+        let place = place(*error.marker());
+        match error.kind() {
+            ErrorKind::RecursionLimitExceeded => Self::too_deep(place),
+            _ => Self::new(place, format!("failed to read as YAML: {}", error.info())),
+        }
     }
 }
 

@@ -166,7 +166,7 @@ fn pattern(choice: TenantChoice) -> TenantPattern {
     match choice {
         TenantChoice::Name(name) => TenantPattern::Name(name),
         TenantChoice::Labels(labels) => {
-            TenantPattern::Labels(labels.into_iter().map(|(key, value)| (key.0.clone(), value)).collect())
+            TenantPattern::Labels(labels.into_iter().map(|(key, value)| (key.0, value)).collect())
         }
     }
 }

@@ -1,15 +1,17 @@
 //! The sources of a tenant.
 
+use std::path::PathBuf;
+
 use url::Url;
 
 use super::Build;
-use super::tenants::CaFile;
 use crate::cloud;
 use crate::faults::Told;
 use crate::file::{AlertsExport, Cloud, File, MdeAlerts, Quota, Region, Source, Tenant, TokenVersion, defaults};
 use crate::near::near_miss;
 use crate::place::KeyPath;
 use crate::plan::{QuotaPlan, SourceKind, SourcePlan, TokenEndpoint};
+use crate::tree::Node;
 use crate::written::{NonEmpty, Written};
 
 /// Where a tenant is found.
@@ -19,7 +21,9 @@ pub(super) struct Hosts {
     pub(super) authority: Url,
     pub(super) mde: Option<Url>,
     pub(super) export: Option<Url>,
-    pub(super) ca: CaFile,
+    pub(super) ca: Option<PathBuf>,
+    /// Whether the cloud, the region or the export's address was written with a fault, so that hosts are guesses.
+    pub(super) faulty: bool,
 }
 
 impl Build<'_> {
@@ -45,7 +49,7 @@ impl Build<'_> {
         }
         let plans: Vec<_> = merged.iter().map(|(name, source)| self.source(&name.0, source, hosts, path)).collect();
         let plans: Vec<SourcePlan> = plans.into_iter().collect::<Result<_, _>>()?;
-        if plans.is_empty() { Err(self.no_source(path)) } else { Ok(plans) }
+        if plans.is_empty() { Err(self.no_source(tenant, path)) } else { Ok(plans) }
     }
 
     fn source(&mut self, name: &str, source: &Source, hosts: &Hosts, path: &KeyPath) -> Result<SourcePlan, Told> {
@@ -64,14 +68,7 @@ impl Build<'_> {
         hosts: &Hosts,
         path: &KeyPath,
     ) -> Result<SourcePlan, Told> {
-        let base = match &hosts.export {
-            Some(base) => Ok(base.clone()),
-            None => cloud::export_base(hosts.cloud, hosts.region),
-        };
-        let base = match base {
-            Ok(base) => base,
-            Err(message) => return Err(self.no_export_host(message, path)),
-        };
+        let base = self.export_base(hosts, path)?;
         let token_endpoint = token_endpoint(source.token_endpoint, TokenEndpoint::V1);
         Ok(SourcePlan {
             name: name.to_owned(),
@@ -88,13 +85,15 @@ impl Build<'_> {
         })
     }
 
-    fn no_export_host(&mut self, message: &str, path: &KeyPath) -> Told {
-        let region = path.key("region");
-        let written = self.entry_of(&region).is_some();
+    fn export_base(&mut self, hosts: &Hosts, path: &KeyPath) -> Result<Url, Told> {
+        if let Some(base) = &hosts.export {
+            return Ok(base.clone());
+        }
         match self.report.told() {
-            // A region is written there; if it is the wrong one the schema knew, that was told.
-            Some(told) if written && message.contains("needs") => told,
-            _ => self.tell(&region, message),
+            Some(told) if hosts.faulty => Err(told),
+            _ => {
+                cloud::export_base(hosts.cloud, hosts.region).map_err(|message| self.tell(&path.key("region"), message))
+            }
         }
     }
 
@@ -110,10 +109,16 @@ impl Build<'_> {
         );
     }
 
-    fn no_source(&mut self, path: &KeyPath) -> Told {
+    /// A tenant is left without a source; or one that is written for it has a fault of its own, which was told.
+    fn no_source(&mut self, tenant: &Tenant, path: &KeyPath) -> Told {
+        let common = self.names("sources");
+        let removed = |name: &&str| matches!(tenant.sources.get(*name), Some(None));
+        let own = self.entry_of(&path.key("sources")).map_or(&[][..], Node::entries);
+        let faulty =
+            !common.iter().all(removed) || own.iter().any(|own| !tenant.sources.contains_key(own.key.as_str()));
         match self.report.told() {
-            Some(told) if !self.names("sources").is_empty() => told,
-            _ if self.names("sources").is_empty() => self.tell(&KeyPath::of(&["sources"]), "no source is in the file"),
+            Some(told) if faulty => told,
+            _ if common.is_empty() => self.tell(&KeyPath::of(&["sources"]), "no source is in the file"),
             _ => {
                 self.tell(&path.key("sources"), "all sources are removed; take `enabled: false` to switch a tenant off")
             }

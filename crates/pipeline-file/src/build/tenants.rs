@@ -1,16 +1,18 @@
 //! Tenants: who they are, who we are towards them, how they are read.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
 use super::Build;
 use super::sources::Hosts;
 use crate::cloud;
 use crate::faults::Told;
-use crate::file::{Cloud, File, Region, Secret, Tenant};
-use crate::place::KeyPath;
+use crate::file::{Cloud, Endpoints, File, Region, Secret, Tenant};
+use crate::near::near_miss;
+use crate::place::{KeyPath, Step};
 use crate::plan::TenantPlan;
 use crate::secret::SecretSource;
+use crate::tree::Node;
+use crate::written::{Endpoint, Written};
 
 impl Build<'_> {
     /// The tenants that are enabled. Those that are not are checked as well, that nobody is surprised later.
@@ -73,9 +75,8 @@ impl Build<'_> {
 
     /// A tenant says nothing of who we are; or what it says has a fault of its own, which was told.
     fn no_client(&mut self, path: &KeyPath) -> Told {
-        let written = self.entry_of(path);
-        let says = |key: &str| written.is_some_and(|tenant| tenant.get(key).is_some());
-        let said = ["credential", "client_id", "client_secret"].into_iter().any(says);
+        let entries = self.entry_of(path).map_or(&[][..], Node::entries);
+        let said = entries.iter().any(|entry| near_miss(&entry.key, SAYS_WHO).is_some());
         let defaulted = self.root.get("defaults").is_some();
         match self.report.told() {
             Some(told) if said || defaulted => told,
@@ -135,16 +136,22 @@ impl Build<'_> {
             self.tell(&path.key("region"), message);
         }
         let endpoints = tenant.endpoints.as_ref();
-        let ca = endpoints.and_then(|endpoints| endpoints.ca.as_ref()).map(|ca| self.resolved(&ca.0));
+        let other = |endpoint: fn(&Endpoints) -> Option<&Written<Endpoint>>| {
+            endpoints.and_then(endpoint).map(|url| url.0.clone())
+        };
+        let export = other(|endpoints| endpoints.export.as_ref());
+        let has = |keys: &[&str]| self.entry_of(&keys.iter().fold(path.clone(), |path, key| path.key(key))).is_some();
+        let faulty = (tenant.cloud.is_none() && has(&["cloud"]))
+            || (tenant.region.is_none() && has(&["region"]))
+            || (export.is_none() && has(&["endpoints", "export"]));
         Hosts {
             cloud,
             region: tenant.region,
-            authority: endpoints
-                .and_then(|endpoints| endpoints.authority.as_ref())
-                .map_or_else(|| cloud::authority(cloud), |url| url.0.clone()),
-            mde: endpoints.and_then(|endpoints| endpoints.mde.as_ref()).map(|url| url.0.clone()),
-            export: endpoints.and_then(|endpoints| endpoints.export.as_ref()).map(|url| url.0.clone()),
-            ca,
+            authority: other(|endpoints| endpoints.authority.as_ref()).unwrap_or_else(|| cloud::authority(cloud)),
+            mde: other(|endpoints| endpoints.mde.as_ref()),
+            export,
+            ca: endpoints.and_then(|endpoints| endpoints.ca.as_ref()).map(|ca| self.resolved(&ca.0)),
+            faulty,
         }
     }
 
@@ -181,10 +188,10 @@ impl Build<'_> {
     }
 
     /// What was written at a path of keys.
-    pub(super) fn entry_of(&self, path: &KeyPath) -> Option<&crate::tree::Node> {
+    pub(super) fn entry_of(&self, path: &KeyPath) -> Option<&Node> {
         path.steps().iter().try_fold(self.root, |node, step| match step {
-            crate::place::Step::Key(key) => node.get(key),
-            crate::place::Step::Item(_) => None,
+            Step::Key(key) => node.get(key),
+            Step::Item(_) => None,
         })
     }
 }
@@ -193,5 +200,6 @@ fn labels(tenant: &Tenant) -> BTreeMap<String, String> {
     tenant.labels.iter().map(|(key, value)| (key.0.clone(), value.clone())).collect()
 }
 
-/// Keeps the type of a certificate file's path near the hosts it is for.
-pub(super) type CaFile = Option<PathBuf>;
+/// The keys of a tenant that say who we are, those of later versions among them.
+const SAYS_WHO: [&str; 7] =
+    ["credential", "client_id", "client_secret", "certificate", "federated_token", "managed_identity", "user"];

@@ -17,6 +17,7 @@ impl<'a> Walk<'a> {
             match schema.get("type").and_then(Value::as_str) {
                 Some("integer") => integer(text, plain, schema),
                 Some("boolean") => boolean(text, plain),
+                Some("null") => Ok(Value::Null),
                 _ => string(text, plain, schema),
             }
         };
@@ -36,7 +37,8 @@ impl<'a> Walk<'a> {
                         documented host there"
                 .to_owned());
         }
-        let hint = near_miss(text, choices.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+        let several = choices.iter().copied().filter(|_| choices.len() > 1);
+        let hint = near_miss(text, several).map(|near| format!("; did you mean `{near}`?"));
         Err(format!("expected {}{}", one_of(choices), hint.unwrap_or_default()))
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Begin;
 
 /// An amount that can be shown in the way it is written.
 pub(crate) trait Unit: Form<Value: Ord> {
-    /// The shortest way to write it.
+    /// The usual way to write it.
     fn show(value: &Self::Value) -> String;
 }
 
@@ -80,13 +80,17 @@ fn too_long() -> String {
 }
 
 impl Unit for Span {
+    /// In the largest unit that people would take: `60s` and not `1m`, `24h` and `72h`, but `30d`.
     fn show(value: &Duration) -> String {
         let milliseconds = value.as_millis();
-        let fits = |(_, unit): &&(&str, u64)| milliseconds.is_multiple_of(u128::from(*unit)) && milliseconds > 0;
-        let units = || DURATION_UNITS.iter().filter(fits);
-        match units().max_by_key(|(_, unit)| *unit) {
+        let usual = |(name, unit): &&(&str, u64)| {
+            let unit = u128::from(*unit);
+            let least = if *name == "d" { 7 } else { 2 };
+            milliseconds.is_multiple_of(unit) && milliseconds >= least * unit
+        };
+        match DURATION_UNITS.iter().filter(usual).max_by_key(|(_, unit)| *unit) {
             Some((name, unit)) => format!("{}{name}", milliseconds / u128::from(*unit)),
-            None => "0s".to_owned(),
+            None => format!("{milliseconds}ms"),
         }
     }
 }
@@ -177,12 +181,14 @@ pub(super) fn out_of_bounds<F: Unit>(text: &str, least: Option<&str>, most: Opti
         Ok(value) => value,
         Err(message) => return Some(message),
     };
-    let bound = |bound: Option<&str>| bound.and_then(|text| F::read(text).ok());
-    if let Some(least) = bound(least).filter(|least| value < *least) {
-        return Some(format!("must be at least `{}`", F::show(&least)));
+    let breaks = |bound: &str, broken: fn(&F::Value, &F::Value) -> bool| {
+        F::read(bound).is_ok_and(|bound| broken(&value, &bound))
+    };
+    match (least, most) {
+        (Some(least), _) if breaks(least, |value, least| value < least) => Some(format!("must be at least `{least}`")),
+        (_, Some(most)) if breaks(most, |value, most| value > most) => Some(format!("must be at most `{most}`")),
+        _ => None,
     }
-    let most = bound(most).filter(|most| value > *most)?;
-    Some(format!("must be at most `{}`", F::show(&most)))
 }
 
 fn bare_number(text: &str) -> Option<u64> {
@@ -239,6 +245,14 @@ mod tests {
         assert_eq!(PerSecond::read("500"), Err("a rate needs its unit; did you mean `500/s`?".to_owned()));
         assert!(PerSecond::read("0/s").is_err());
         assert!(PerSecond::read("500/m").is_err());
+    }
+
+    /// Durations are shown in the unit that people take for them.
+    #[test]
+    fn shown_durations() {
+        for usual in ["60s", "15m", "24h", "72h", "30d", "90m", "1500ms", "1ms", "0ms"] {
+            assert_eq!(Span::show(&Span::read(usual).unwrap()), usual);
+        }
     }
 
     /// Bounds are inclusive.

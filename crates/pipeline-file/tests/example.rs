@@ -1,0 +1,122 @@
+//! The annotated example explains every key that exists, and is a file that loads.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pipeline_file::plan::{DestinationPlan, EnvelopePlan, FormatPlan, SourceKind, Start, TokenEndpoint};
+use pipeline_file::{Plan, SecretSource, load, schema};
+use serde_json::Value;
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/pipeline.example.yaml")
+}
+
+fn plan() -> Plan {
+    load(&example()).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// The example has no fault, and means what its comments say.
+#[test]
+fn the_example_loads() {
+    let plan = plan();
+    let tenants: Vec<&str> = plan.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+    assert_eq!(tenants, ["contoso", "contoso-uk", "fabrikam"], "`lab` is switched off");
+    let sinks: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
+    assert_eq!(sinks, ["arcsight", "lake", "terminal"]);
+    assert!(plan.journal.path.is_absolute() && plan.journal.path.ends_with("deploy/data"));
+    assert_eq!(plan.sinks[0].from, Start::Since(Duration::from_secs(86_400)));
+    assert_eq!(plan.sinks[1].format, FormatPlan::Json { envelope: EnvelopePlan::Wrap });
+    assert_eq!(plan.sinks[2].destination, DestinationPlan::StandardOutput);
+}
+
+/// The smallest useful file, which stands in the example's first comment, loads as well.
+#[test]
+fn the_smallest_file_loads() {
+    let text = std::fs::read_to_string(example()).unwrap();
+    let smallest: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("#   ")).take(9).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pipeline.yaml");
+    std::fs::write(&file, smallest.join("\n")).unwrap();
+    let plan = load(&file).unwrap_or_else(|faults| panic!("{faults}"));
+    let source = &plan.tenants[0].sources[0];
+    assert_eq!((source.kind, source.token_endpoint), (SourceKind::MdeAlerts, TokenEndpoint::V2));
+    assert!(matches!(&plan.tenants[0].client_secret, SecretSource::Env(name) if name == "CONTOSO_SECRET"));
+}
+
+/// Every key of the schema stands in the example, and so does every word that a key takes.
+#[test]
+fn the_example_has_every_key() {
+    let schema = schema();
+    let text = std::fs::read_to_string(example()).unwrap();
+    let written: Value = serde_yaml::from_str(&text).unwrap();
+    let mut explained = BTreeSet::new();
+    collect_written(&written, &schema, &schema, &mut explained);
+    let mut known = BTreeSet::new();
+    collect_known(&schema, &mut known);
+    assert!(known.len() > 50, "{known:?}");
+    let missing: Vec<_> = known.difference(&explained).collect();
+    assert!(missing.is_empty(), "not in the example: {missing:?}");
+
+    for word in words(&schema) {
+        let stands = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|found| found == word);
+        assert!(stands, "not in the example: {word}");
+    }
+}
+
+/// A key is known by the mapping that it belongs to, which its neighbours tell, and its name.
+type Key = (String, String);
+
+fn keys_of(schema: &Value) -> Vec<Key> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let names: Vec<&String> = properties.into_iter().flatten().map(|(key, _)| key).collect();
+    let mapping = names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ");
+    names.into_iter().map(|name| (mapping.clone(), name.clone())).collect()
+}
+
+/// All keys of a schema, its definitions included.
+fn collect_known(schema: &Value, known: &mut BTreeSet<Key>) {
+    known.extend(keys_of(schema));
+    let inside: Vec<&Value> = match schema {
+        Value::Object(members) => members.values().collect(),
+        Value::Array(items) => items.iter().collect(),
+        _ => Vec::new(),
+    };
+    inside.into_iter().for_each(|inside| collect_known(inside, known));
+}
+
+/// The keys of a schema that a value has.
+fn collect_written(value: &Value, schema: &Value, root: &Value, written: &mut BTreeSet<Key>) {
+    if let Some(pointer) = schema.get("$ref").and_then(Value::as_str) {
+        return collect_written(
+            value,
+            root.pointer(&pointer[1..]).expect("a reference leads to a definition"),
+            root,
+            written,
+        );
+    }
+    for choice in schema.get("anyOf").and_then(Value::as_array).into_iter().flatten() {
+        collect_written(value, choice, root, written);
+    }
+    for item in value.as_array().into_iter().flatten() {
+        schema.get("items").into_iter().for_each(|items| collect_written(item, items, root, written));
+    }
+    for (key, inside) in value.as_object().into_iter().flatten() {
+        written.extend(keys_of(schema).into_iter().filter(|(_, name)| name == key));
+        let named = schema.get("patternProperties").and_then(Value::as_object).and_then(|names| names.values().next());
+        let property = schema.get("properties").and_then(|properties| properties.get(key)).or(named);
+        property.into_iter().for_each(|property| collect_written(inside, property, root, written));
+    }
+}
+
+/// All words of enumerations.
+fn words(schema: &Value) -> Vec<&str> {
+    let mut words: Vec<&str> = schema.get("const").and_then(Value::as_str).into_iter().collect();
+    words.extend(schema.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str));
+    match schema {
+        Value::Object(members) => words.extend(members.values().flat_map(self::words)),
+        Value::Array(items) => words.extend(items.iter().flat_map(self::words)),
+        _ => {}
+    }
+    words
+}

@@ -1,0 +1,253 @@
+//! What files without faults mean.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pipeline_file::plan::{
+    CefPlan, DestinationPlan, EnvelopePlan, FormatPlan, MinSeverity, QuotaPlan, SourceKind, SourcePlan, Start,
+    TenantPattern, TokenEndpoint,
+};
+use pipeline_file::{Environment, Plan, SecretSource, check};
+
+fn environment() -> Environment {
+    Environment { folder: PathBuf::from("/etc/atp-forwarder"), state_directory: None }
+}
+
+fn plan_in(text: &str, environment: &Environment) -> Plan {
+    check(text, Path::new("pipeline.yaml"), environment).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// A file with these keys of its one tenant, these sources and this one sink.
+fn file(tenant: &str, sources: &str, sink: &str) -> String {
+    format!(
+        "tenants: {{ contoso: {{ tenant_id: AAAAAAAA-2222-3333-4444-555555555555, \
+         client_id: 66666666-7777-8888-9999-000000000000, client_secret: {{ env: SECRET }}, {tenant} }} }}\n\
+         sources: {{ {sources} }}\n\
+         sinks: {{ siem: {{ {sink} }} }}\n"
+    )
+}
+
+fn plan(tenant: &str, sources: &str, sink: &str) -> Plan {
+    plan_in(&file(tenant, sources, sink), &environment())
+}
+
+const MDE: &str = "alerts: { mde_alerts: {} }";
+const TO_TERMINAL: &str = "format: cef, file: { path: '-' }";
+
+fn source(tenant: &str, sources: &str) -> SourcePlan {
+    plan(tenant, sources, TO_TERMINAL).tenants[0].sources[0].clone()
+}
+
+/// What the file does not say is what its documentation says.
+#[test]
+fn defaults_hold() {
+    let plan = plan("", MDE, TO_TERMINAL);
+    let tenant = &plan.tenants[0];
+    assert_eq!(tenant.tenant_id, "aaaaaaaa-2222-3333-4444-555555555555", "in lower case");
+    assert_eq!(tenant.authority.as_str(), "https://login.microsoftonline.com/");
+    assert!(matches!(&tenant.client_secret, SecretSource::Env(name) if name == "SECRET"));
+    let source = &tenant.sources[0];
+    assert_eq!(source.poll_every, Duration::from_secs(60));
+    assert_eq!(source.look_back, Duration::from_secs(900));
+    assert_eq!(source.start, Duration::from_secs(86_400));
+    assert_eq!((source.page_size, source.expand_evidence), (1_000, true));
+    assert_eq!(source.quota, QuotaPlan { per_minute: 100, per_hour: 1_500, reserve_percent: 20 });
+    assert_eq!(plan.journal.path, Path::new("/etc/atp-forwarder/data"));
+    assert_eq!(plan.journal.max_size, 4 << 30);
+    assert_eq!(plan.journal.keep, Duration::from_secs(72 * 3_600));
+    assert_eq!(plan.journal.remember, Duration::from_secs(30 * 86_400));
+    let sink = &plan.sinks[0];
+    assert_eq!((sink.from, sink.max_rate, sink.was.as_deref()), (Start::Now, None, None));
+    assert_eq!(sink.format, FormatPlan::Cef(CefPlan::default()));
+    assert_eq!(sink.destination, DestinationPlan::StandardOutput);
+}
+
+/// The defaults that the schema shows to editors are those that hold: written out, they change nothing.
+#[test]
+fn the_schema_tells_the_defaults() {
+    let silent = file(
+        "region: eu",
+        "a: { mde_alerts: {} }, b: { alerts_export: {} }",
+        "format: { json: {} }, file: { path: x }",
+    );
+    let schema = pipeline_file::schema();
+    let defaults = |definition: &str| {
+        let properties = schema["$defs"][definition]["properties"].as_object().unwrap();
+        let shown = properties.iter().filter_map(|(key, schema)| Some(format!("{key}: {}", schema.get("default")?)));
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    let spoken = file(
+        &format!("region: eu, {}", defaults("Tenant")),
+        &format!(
+            "a: {{ mde_alerts: {{ {}, quota: {{ {} }} }} }}, b: {{ alerts_export: {{ {} }} }}",
+            defaults("MdeAlerts"),
+            defaults("Quota"),
+            defaults("AlertsExport"),
+        ),
+        &format!("format: {{ json: {{ {} }} }}, file: {{ path: x }}, {}", defaults("JsonKeys"), defaults("Sink")),
+    ) + &format!("journal: {{ embedded: {{ {} }} }}\n", defaults("EmbeddedJournal"));
+    for word in ["poll_every", "envelope", "max_size", "reserve", "cloud", "from"] {
+        assert!(spoken.contains(word), "{spoken}");
+    }
+    let [silent, spoken] = [silent, spoken].map(|text| format!("{:#?}", plan_in(&text, &environment())));
+    assert_eq!(silent, spoken);
+}
+
+/// Each cloud and region has the hosts and the audience that Microsoft documents for it.
+#[test]
+fn clouds_and_regions_have_their_hosts() {
+    const EXPORT: &str = "alerts: { alerts_export: {} }";
+    const GRAPH: &str = "https://graph.windows.net";
+    const WORLD: &str = "https://api.securitycenter.microsoft.com";
+    for (tenant, sources, base, resource) in [
+        ("", MDE, "https://api.securitycenter.microsoft.com/", WORLD),
+        ("region: swa", MDE, "https://swa.api.security.microsoft.com/", WORLD),
+        (
+            "endpoints: { mde: api.security.microsoft.com }",
+            MDE,
+            "https://api.security.microsoft.com/",
+            "https://api.security.microsoft.com",
+        ),
+        ("endpoints: { mde: 'http://127.0.0.1:9/api/alerts' }", MDE, "http://127.0.0.1:9/", WORLD),
+        (
+            "cloud: gcc",
+            MDE,
+            "https://api-gcc.securitycenter.microsoft.us/",
+            "https://api-gcc.securitycenter.microsoft.us",
+        ),
+        (
+            "cloud: dod",
+            MDE,
+            "https://api-gov.securitycenter.microsoft.us/",
+            "https://api-gov.securitycenter.microsoft.us",
+        ),
+        ("region: uk", EXPORT, "https://wdatp-alertexporter-uk.windows.com/", GRAPH),
+        ("cloud: gcc", EXPORT, "https://wdatp-alertexporter-us.gcc.securitycenter.windows.us/", GRAPH),
+        ("cloud: gcc_high, region: us", EXPORT, "https://wdatp-alertexporter-us.securitycenter.windows.us/", GRAPH),
+        ("region: au, endpoints: { export: 'https://x/api/alert' }", EXPORT, "https://x/", GRAPH),
+    ] {
+        let source = source(tenant, sources);
+        assert_eq!((source.base.as_str(), source.resource.as_str()), (base, resource), "{tenant}");
+    }
+    let authority = |tenant: &str| plan(tenant, MDE, TO_TERMINAL).tenants[0].authority.to_string();
+    assert_eq!(authority("cloud: gcc"), "https://login.microsoftonline.com/");
+    assert_eq!(authority("cloud: gcc_high"), "https://login.microsoftonline.us/");
+    assert_eq!(authority("endpoints: { authority: 'http://localhost:1' }"), "http://localhost:1/");
+}
+
+/// A resource is kept as it is written, but for the suffix that who asks puts there.
+#[test]
+fn a_resource_overrides_the_default() {
+    let resource =
+        |written: &str| source("", &format!("alerts: {{ mde_alerts: {{ resource: '{written}' }} }}")).resource;
+    assert_eq!(resource("https://api.securitycenter.windows.com/"), "https://api.securitycenter.windows.com/");
+    assert_eq!(resource("https://api.security.microsoft.com/.default"), "https://api.security.microsoft.com");
+}
+
+/// The export asks the v1 endpoint unless told otherwise, for its resource is one of the old directory.
+#[test]
+fn token_endpoints() {
+    let endpoint =
+        |keys: &str| source("region: eu", &format!("alerts: {{ alerts_export: {{ {keys} }} }}")).token_endpoint;
+    assert_eq!(endpoint(""), TokenEndpoint::V1);
+    assert_eq!(endpoint("token_endpoint: v2"), TokenEndpoint::V2);
+}
+
+/// A tenant's own source is laid over the common one of its name, key by key; another kind takes its place; no value
+/// removes it.
+#[test]
+fn own_sources_are_laid_over_common_ones() {
+    let common = "a: { mde_alerts: { poll_every: 2m, page_size: 7, quota: { per_minute: 5, per_hour: 50 } } }, b: { mde_alerts: {} }, c: { mde_alerts: {} }";
+    let own = "region: eu, sources: { a: { mde_alerts: { poll_every: 3m, quota: { per_minute: 6 } } }, b: null, c: { alerts_export: {} }, d: { mde_alerts: {} } }";
+    let plan = plan(own, common, TO_TERMINAL);
+    let sources = &plan.tenants[0].sources;
+    let kinds: Vec<_> = sources.iter().map(|source| (source.name.as_str(), source.kind)).collect();
+    let (mde, export) = (SourceKind::MdeAlerts, SourceKind::AlertsExport);
+    assert_eq!(kinds, [("a", mde), ("c", export), ("d", mde)]);
+    assert_eq!((sources[0].poll_every, sources[0].page_size), (Duration::from_secs(180), 7));
+    assert_eq!(sources[0].quota, QuotaPlan { per_minute: 6, per_hour: 50, reserve_percent: 20 });
+}
+
+/// A shared credential is found by name, by a tenant or by the defaults; a tenant's own keys come before the default.
+#[test]
+fn credentials_are_found() {
+    let text = "
+credentials:
+  one: { client_id: 11111111-7777-8888-9999-000000000000, client_secret: { file: one } }
+  two: { client_id: 22222222-7777-8888-9999-000000000000, client_secret: [ { command: [vault, CANARY] }, { env: TWO } ] }
+defaults: { tenant: { credential: one } }
+tenants:
+  a: { tenant_id: 11111111-2222-3333-4444-555555555555 }
+  b: { tenant_id: 21111111-2222-3333-4444-555555555555, credential: two }
+  c:
+    tenant_id: 31111111-2222-3333-4444-555555555555
+    client_id: 33333333-7777-8888-9999-000000000000
+    client_secret: { env: THREE }
+sources: { alerts: { mde_alerts: {} } }
+sinks: { siem: { format: cef, file: { path: '-' } } }
+";
+    let plan = plan_in(text, &environment());
+    let who: Vec<_> =
+        plan.tenants.iter().map(|tenant| format!("{} {:?}", &tenant.client_id[..1], tenant.client_secret)).collect();
+    assert_eq!(who, ["1 file one", "2 [command vault, env TWO]", "3 env THREE"]);
+    assert!(!format!("{plan:?}").contains("CANARY"), "a command's arguments are not shown");
+    let SecretSource::File(file) = &plan.tenants[0].client_secret else { panic!("a file") };
+    assert_eq!(file.folder, Path::new("/etc/atp-forwarder"));
+}
+
+/// Relative paths start from the file's folder; the journal lies in the service's state folder when the file is silent.
+#[test]
+fn paths_are_absolute() {
+    let text = file("endpoints: { ca: ca.pem }", MDE, "format: json, file: { path: out/alerts.json }");
+    let state = Environment { state_directory: Some("/var/lib/atp-forwarder".into()), ..environment() };
+    let plan = plan_in(&text, &state);
+    assert_eq!(plan.tenants[0].ca.as_deref(), Some(Path::new("/etc/atp-forwarder/ca.pem")));
+    assert_eq!(plan.sinks[0].destination, DestinationPlan::File("/etc/atp-forwarder/out/alerts.json".into()));
+    assert_eq!(plan.journal.path, Path::new("/var/lib/atp-forwarder"));
+    let journal =
+        |path: &str| plan_in(&format!("{text}journal: {{ embedded: {{ path: {path} }} }}\n"), &state).journal.path;
+    assert_eq!(journal("queue"), Path::new("/etc/atp-forwarder/queue"));
+    assert_eq!(journal("/srv/queue"), Path::new("/srv/queue"));
+}
+
+/// A sink's keys mean what they say.
+#[test]
+fn sinks_are_planned() {
+    let keys = "format: { cef: { vendor: Contoso, version: '2' } }, file: { path: x }, from: 90m, was: old, max_rate: 5/s, \
+                only: { tenants: [ 'con*', { labels: { tier: gold } } ], min_severity: medium }";
+    let plan = plan("labels: { tier: gold }", MDE, keys);
+    let sink = &plan.sinks[0];
+    let cef = CefPlan { vendor: Some("Contoso".into()), product: None, version: Some("2".into()) };
+    assert_eq!(sink.format, FormatPlan::Cef(cef));
+    assert_eq!(sink.from, Start::Since(Duration::from_secs(5_400)));
+    assert_eq!((sink.was.as_deref(), sink.max_rate), (Some("old"), Some(5)));
+    assert_eq!(sink.only.min_severity, Some(MinSeverity::Medium));
+    let gold = [("tier".to_owned(), "gold".to_owned())].into();
+    assert_eq!(sink.only.tenants, [TenantPattern::Name("con*".into()), TenantPattern::Labels(gold)]);
+    assert!(sink.only.takes_tenant("contoso", &plan.tenants[0].labels));
+    assert!(!sink.only.takes_tenant("fabrikam", &Default::default()));
+    let bare = self::plan("", MDE, "format: { json: { envelope: none } }, file: { path: x }");
+    assert_eq!(bare.sinks[0].format, FormatPlan::Json { envelope: EnvelopePlan::None });
+}
+
+/// What is switched off is not in the plan.
+#[test]
+fn what_is_switched_off_is_left_out() {
+    let text = file("", MDE, TO_TERMINAL)
+        .replace("siem: {", "off: { enabled: false, format: cef, file: { path: x } }, siem: {")
+        .replace("contoso: {", "off: { enabled: false, tenant_id: AAAAAAAA-2222-3333-4444-555555555555, client_id: 66666666-7777-8888-9999-000000000000, client_secret: { env: X } }, contoso: {");
+    let plan = plan_in(&text, &environment());
+    assert_eq!((plan.tenants.len(), plan.sinks.len()), (1, 1));
+    assert_eq!((plan.tenants[0].name.as_str(), plan.sinks[0].name.as_str()), ("contoso", "siem"));
+}
+
+/// A byte order mark, carriage returns and JSON's way of writing are all the same file.
+#[test]
+fn other_ways_to_write_the_same() {
+    let text = file("", MDE, TO_TERMINAL);
+    let expected = format!("{:?}", plan_in(&text, &environment()));
+    let json = serde_json::to_string_pretty(&serde_yaml::from_str::<serde_json::Value>(&text).unwrap()).unwrap();
+    for other in [format!("\u{feff}{text}"), text.replace('\n', "\r\n"), format!("---\n{text}...\n"), json] {
+        assert_eq!(format!("{:?}", plan_in(&other, &environment())), expected, "{other}");
+    }
+}
