@@ -1,0 +1,3 @@
+//! The command: a simulator until it is interrupted.
+
+fn main() {}
