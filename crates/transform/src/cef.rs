@@ -35,11 +35,10 @@ pub struct Cef {
 }
 
 impl Cef {
-    pub(crate) fn new(header: CefHeader) -> Self {
-        let vendor = header.vendor.as_deref().unwrap_or("Microsoft");
-        let opening = |product, version| {
-            let product = header.product.as_deref().unwrap_or(product);
-            opening(vendor, product, header.version.as_deref().unwrap_or(version))
+    pub(crate) fn new(CefHeader { vendor, product, version }: CefHeader) -> Self {
+        let vendor = vendor.as_deref().unwrap_or("Microsoft");
+        let opening = |own_product, own_version| {
+            opening(vendor, product.as_deref().unwrap_or(own_product), version.as_deref().unwrap_or(own_version))
         };
         Self {
             legacy_row: opening("Windows Defender ATP", "2.0"),

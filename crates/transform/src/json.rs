@@ -66,32 +66,41 @@ fn write_envelope(shape: Shape, origin: &Origin<'_>, rendered: &Rendered, out: &
 /// Copies JSON without the white space between its tokens. What is not UTF-8 becomes U+FFFD, since no receiver of JSON
 /// takes it.
 fn write_minified(raw: &[u8], out: &mut Vec<u8>) {
-    match String::from_utf8_lossy(raw) {
-        std::borrow::Cow::Borrowed(_) => write_tokens(raw, out),
-        std::borrow::Cow::Owned(mended) => write_tokens(mended.as_bytes(), out),
+    match str::from_utf8(raw) {
+        Ok(_) => write_tokens(raw, out),
+        Err(_) => write_tokens(String::from_utf8_lossy(raw).as_bytes(), out),
     }
 }
 
+/// Copies as much at once as has no white space between tokens, which is mostly everything.
 fn write_tokens(json: &[u8], out: &mut Vec<u8>) {
-    let mut rest = json;
-    let mut in_string = false;
-    while let Some(&first) = rest.first() {
-        let length = match first {
-            b'"' => {
-                in_string = !in_string;
-                1
-            }
-            b'\\' if in_string => 2,
-            _ if in_string => ordinary(rest).max(1),
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(&byte) = json.get(at) {
+        match byte {
+            b'"' => at = end_of_string(json, at + 1),
             b' ' | b'\n' | b'\r' | b'\t' => {
-                rest = &rest[1..];
-                continue;
+                out.extend_from_slice(&json[copied..at]);
+                at += 1;
+                copied = at;
             }
-            _ => rest.iter().position(|byte| b"\" \n\r\t".contains(byte)).unwrap_or(rest.len()),
-        };
-        let (token, behind) = rest.split_at(length.min(rest.len()));
-        out.extend_from_slice(token);
-        rest = behind;
+            _ => at += 1,
+        }
+    }
+    out.extend_from_slice(&json[copied..]);
+}
+
+/// The place behind the closing quote of a string whose content begins at `start`.
+fn end_of_string(json: &[u8], start: usize) -> usize {
+    let mut at = start;
+    loop {
+        at += ordinary(json.get(at..).unwrap_or_default());
+        match json.get(at) {
+            Some(b'\\') => at += 2,
+            Some(b'"') => return at + 1,
+            Some(_) => at += 1,
+            None => return json.len(),
+        }
     }
 }
 

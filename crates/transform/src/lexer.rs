@@ -189,15 +189,11 @@ impl<'a> Lexer<'a> {
 
     /// The rest of a number: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`, its first byte read.
     fn number(&mut self, first: u8) -> Result<(), Unreadable> {
-        let mut leading = first;
-        if first == b'-' {
-            leading = self.bytes.get(self.at).copied().unwrap_or_default();
-            self.at += 1;
-        }
-        match leading {
+        match first {
             b'0' => {}
-            b'1'..=b'9' => self.skip_digits(),
-            _ => return Err(self.missing("a digit")),
+            b'-' if self.take_if(b'0') => {}
+            b'-' => self.digits()?,
+            _ => self.skip_digits(),
         }
         if self.take_if(b'.') {
             self.digits()?;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cef;
+mod evidence;
 mod json;
 mod lexer;
 mod names;

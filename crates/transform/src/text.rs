@@ -29,14 +29,15 @@ impl<'a> Text<'a> {
         if self.is_some() { self } else { other }
     }
 
-    /// Whether it says something: Microsoft's APIs and what stands between also write nothing as `""`, `-`, `N/A`,
+    /// Whether it says something: Microsoft's APIs, and what stands between, also write nothing as `""`, `-`, `N/A` and
     /// `null`.
     pub(crate) fn says_something(self) -> bool {
-        // The longest of these words has four letters; blanks around them are rare.
+        // None of these words is longer, and blanks around them are rare.
         if self.0.len() > 4 && !self.0[0].is_ascii_whitespace() {
             return true;
         }
-        !matches!(self.0.trim_ascii(), b"" | b"-" | b"N/A" | b"n/a" | b"null" | b"NULL" | b"Null")
+        let word = self.0.trim_ascii();
+        !(matches!(word, b"" | b"-") || word.eq_ignore_ascii_case(b"n/a") || word.eq_ignore_ascii_case(b"null"))
     }
 
     /// The text without escapes, where it is short: a word, a number, a time, an address. Else empty.

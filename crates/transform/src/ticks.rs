@@ -125,7 +125,7 @@ const POWERS_OF_TEN: [i64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, NaiveDateTime, TimeDelta};
+    use chrono::{DateTime, NaiveDate};
     use proptest::prelude::*;
 
     use super::*;
@@ -164,12 +164,12 @@ mod tests {
             for month in 1..=12 {
                 for day in 1..=31 {
                     let text = format!("{year:04}-{month:02}-{day:02}T00:00:00");
-                    if NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S").is_err() {
+                    if NaiveDate::from_ymd_opt(year, month, day).is_none() {
                         assert_eq!(ticks(&text), None, "{text}");
                         continue;
                     }
                     assert_eq!(ticks(&text), Some(expected), "{text}");
-                    expected += TimeDelta::days(1).num_seconds() * PER_SECOND;
+                    expected += 86_400 * PER_SECOND;
                 }
             }
         }

@@ -89,3 +89,29 @@ pub(super) const COLUMNS: &[Column] = &[
     custom("cs3", "CommandLine", Source::Text(Field::CommandLine, 4000)),
     plain("msg", Source::Text(Field::Description, 1023)),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::COLUMNS;
+
+    /// Guarantees that each key stands once, that its name is one the standard allows, and that the README has it in
+    /// this order with this label.
+    #[test]
+    fn the_readme_lists_the_columns() {
+        let readme = include_str!("../../README.md");
+        let listed: Vec<(&str, &str)> = readme
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+            .filter_map(|(key, rest)| Some((key, rest.split_once('|')?.0.trim())))
+            .filter(|(key, _)| !key.contains('`') && !key.contains('_'))
+            .collect();
+        let columns: Vec<_> = COLUMNS.iter().map(|column| (column.key, column.label.unwrap_or_default())).collect();
+        assert_eq!(listed[..columns.len()], columns);
+
+        let keys: BTreeSet<_> = COLUMNS.iter().map(|column| column.key).collect();
+        assert_eq!(keys.len(), COLUMNS.len());
+        assert!(keys.iter().all(|key| key.chars().all(|char| char.is_ascii_alphanumeric())));
+    }
+}
