@@ -1,7 +1,7 @@
 //! Sinks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::Build;
 use crate::faults::Told;
@@ -19,6 +19,7 @@ impl Build<'_> {
     pub(super) fn sinks(&mut self, sinks: Named<Sink>) -> Vec<SinkPlan> {
         self.check_any_sink(&sinks);
         self.check_old_names(&sinks);
+        self.check_files(&sinks);
         let mut plans = Vec::new();
         for (name, sink) in sinks {
             let enabled = sink.enabled.unwrap_or(true);
@@ -27,7 +28,6 @@ impl Build<'_> {
                 plans.extend(plan.ok());
             }
         }
-        self.check_files(&plans);
         plans
     }
 
@@ -65,7 +65,7 @@ impl Build<'_> {
     fn destination(&mut self, file: Option<SinkFile>, path: &KeyPath) -> Result<DestinationPlan, Told> {
         let file = self.required(file, path)?;
         let written = self.required(file.path, &path.key("path"))?.0;
-        Ok(if written == "-" {
+        Ok(if written == STANDARD_OUTPUT {
             DestinationPlan::StandardOutput
         } else {
             DestinationPlan::File(self.resolved(&written))
@@ -138,19 +138,23 @@ impl Build<'_> {
     }
 
     /// Two sinks that write one file would write into each other's lines.
-    fn check_files(&mut self, plans: &[SinkPlan]) {
-        let mut writers: HashMap<&Path, &str> = HashMap::new();
-        for plan in plans {
-            let DestinationPlan::File(file) = &plan.destination else {
+    fn check_files(&mut self, sinks: &Named<Sink>) {
+        let mut writers: HashMap<PathBuf, &str> = HashMap::new();
+        for (name, sink) in sinks.iter().filter(|(_, sink)| sink.enabled.unwrap_or(true)) {
+            let path = sink.file.as_ref().and_then(|file| file.path.as_ref());
+            let Some(path) = path.filter(|path| path.0 != STANDARD_OUTPUT) else {
                 continue;
             };
-            if let Some(other) = writers.insert(file, &plan.name) {
-                let path = KeyPath::of(&["sinks", &plan.name, "file", "path"]);
+            if let Some(other) = writers.insert(self.resolved(&path.0), &name.0) {
+                let path = KeyPath::of(&["sinks", &name.0, "file", "path"]);
                 self.tell(&path, format!("sink `{other}` writes this file"));
             }
         }
     }
 }
+
+/// The path that means no file but standard output.
+const STANDARD_OUTPUT: &str = "-";
 
 /// A tenant's labels as they stand in the file.
 fn labels_written(tenant: &Node) -> BTreeMap<String, String> {

@@ -26,7 +26,7 @@ impl Build<'_> {
             }
         }
         self.check_any_tenant(file);
-        self.check_sharing(&plans);
+        self.check_sharing(file);
         plans
     }
 
@@ -170,19 +170,20 @@ impl Build<'_> {
     }
 
     /// A feed is known by the Entra tenant id and the source's name: two tenants cannot have the same one.
-    fn check_sharing(&mut self, plans: &[TenantPlan]) {
+    fn check_sharing(&mut self, file: &File) {
         let mut feeds: HashMap<(&str, &str), &str> = HashMap::new();
-        for plan in plans {
-            let taken = plan.sources.iter().find_map(|source| {
-                let before = feeds.insert((&plan.tenant_id, &source.name), &plan.name)?;
-                Some((before, source))
-            });
+        for (name, tenant) in file.tenants.iter().filter(|(_, tenant)| tenant.enabled.unwrap_or(true)) {
+            let Some(tenant_id) = &tenant.tenant_id else {
+                continue;
+            };
+            let mut taken = None;
+            for source in source_names(tenant, file) {
+                let before = feeds.insert((&tenant_id.0, source), &name.0);
+                taken = taken.or(before.map(|before| (before, source)));
+            }
             if let Some((before, source)) = taken {
-                let path = KeyPath::of(&["tenants", &plan.name, "tenant_id"]);
-                self.tell(
-                    &path,
-                    format!("tenant `{before}` reads the same directory with the same source `{}`", source.name),
-                );
+                let path = KeyPath::of(&["tenants", &name.0, "tenant_id"]);
+                self.tell(&path, format!("tenant `{before}` reads the same directory with the same source `{source}`"));
             }
         }
     }
@@ -194,6 +195,13 @@ impl Build<'_> {
             Step::Item(_) => None,
         })
     }
+}
+
+/// The names of a tenant's sources: the common ones that it does not remove, and its own.
+fn source_names<'a>(tenant: &'a Tenant, file: &'a File) -> impl Iterator<Item = &'a str> {
+    let common = file.sources.keys().filter(|name| !tenant.sources.contains_key(*name));
+    let own = tenant.sources.iter().filter(|(_, source)| source.is_some()).map(|(name, _)| name);
+    common.chain(own).map(|name| name.0.as_str())
 }
 
 fn labels(tenant: &Tenant) -> BTreeMap<String, String> {
