@@ -85,7 +85,7 @@ fn text() -> impl Strategy<Value = String> {
 /// JSON of a string with every character as an escape or as itself.
 fn spelled(text: &str, escape_all: bool) -> String {
     if !escape_all {
-        return serde_json::to_string(text).unwrap();
+        return serde_json::to_string(text).expect("a text is JSON");
     }
     let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
     format!("\"{units}\"")

@@ -25,8 +25,8 @@ fn json_records() {
 
 fn render(renderer: &Renderer, shape: Shape, raw: &str) -> String {
     let mut out = Vec::new();
-    renderer.render(shape, &ORIGIN, None, raw.as_bytes(), &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    renderer.render(shape, &ORIGIN, None, raw.as_bytes(), &mut out).expect("the input is an object");
+    String::from_utf8(out).expect("a record is UTF-8")
 }
 
 /// A row as the export wrote it from 2020 on: what does not apply is an empty text.

@@ -8,8 +8,8 @@ use crate::support::{ORIGIN, TENANT_ID};
 
 fn render(envelope: Envelope, origin: &Origin<'_>, raw: &[u8]) -> String {
     let mut out = Vec::new();
-    Renderer::json(envelope).render(Shape::MdeAlert, origin, None, raw, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
+    Renderer::json(envelope).render(Shape::MdeAlert, origin, None, raw, &mut out).expect("the input is an object");
+    String::from_utf8(out).expect("a record is UTF-8")
 }
 
 /// Guarantees that spelling, order, doubles and numbers beyond all types stay as the API sent them, on one line.
