@@ -1,0 +1,273 @@
+//! The embedded journal: the contract on SQLite.
+
+mod append;
+mod aside;
+mod chunk;
+mod dead_letter;
+mod folder;
+mod lanes;
+mod ledger;
+mod open;
+mod pace;
+mod reader;
+mod row;
+mod schema;
+mod settle;
+mod shared;
+mod space;
+mod standing;
+mod store;
+mod trim;
+mod trouble;
+mod waiting;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+use std::{fmt, thread};
+
+use async_trait::async_trait;
+use rusqlite::params;
+use tokio::sync::{oneshot, watch};
+
+pub use self::chunk::LARGEST_ENTRY;
+pub use self::standing::LaneCount;
+
+use self::dead_letter::DeadLetterRow;
+use self::reader::EmbeddedReader;
+use self::shared::Shared;
+use self::store::{Job, Store};
+use self::trouble::Trouble;
+use self::writer::{Request, Writer};
+use crate::{
+    Append, Appended, EntryRef, FeedId, FeedName, Journal, JournalError, Lane, LaneId, LanePlan, OpenFeed, Reader,
+    Room, Settlement, StoredDeadLetter,
+};
+
+/// The journal of one process, in a folder of its own.
+///
+/// One thread writes. What callers ask for between two syncs goes into one commit, each in a savepoint of its own, and
+/// is answered after it. A caller that goes away meanwhile has its work done all the same.
+pub struct EmbeddedJournal {
+    desk: Sender<Request>,
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    lanes: Vec<Lane>,
+    identity: [u8; 16],
+    damage: Option<String>,
+}
+
+/// Where the journal is, how much it may take, and for whom it is.
+#[derive(Clone, Debug)]
+pub struct EmbeddedOptions {
+    /// Its folder, made with mode 0700 where there is none. Nothing else may be in it.
+    pub path: PathBuf,
+    /// Bytes on disk: database, write-ahead log and ballast together. A journal of less than 1 MiB holds little.
+    pub max_size: u64,
+    /// How long settled entries stay, as long as there is room, and how long the marks of lanes that left the plan.
+    pub keep: Duration,
+    /// How long the ledger remembers a revision, at least; at most a day longer.
+    pub remember: Duration,
+    /// The lanes of the plan.
+    pub lanes: Vec<LanePlan>,
+}
+
+/// What tests and measurements set, and nobody else.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// The database's page size in bytes, a power of two from 512 to 65,536; for new journals.
+    pub page_size: u32,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        // Measured: see the README.
+        Self { page_size: 16 * 1024, clock: Clock::default() }
+    }
+}
+
+/// Where the time comes from that is stored with entries, and that `keep` and `remember` are held against.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl Clock {
+    /// A clock that is read by calling `now`.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    /// The system's clock.
+    fn default() -> Self {
+        Self::new(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}
+
+impl EmbeddedJournal {
+    /// Opens the journal in a folder, or makes one. A damaged one is set aside and begun anew: see
+    /// [`Journal::damage`].
+    ///
+    /// # Errors
+    /// [`JournalError::InUse`] while another has it open, in this process or elsewhere, and
+    /// [`JournalError::NewerFormat`]; both leave it untouched. [`JournalError::Io`] where the system fails.
+    pub async fn open(options: EmbeddedOptions) -> Result<Arc<Self>, JournalError> {
+        Self::open_tuned(options, Tuning::default()).await
+    }
+
+    /// Opens the journal as [`Self::open`] does, tuned for a test or a measurement.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_tuned(options: EmbeddedOptions, tuning: Tuning) -> Result<Arc<Self>, JournalError> {
+        tokio::task::spawn_blocking(move || Self::start(&options, &tuning)).await.unwrap_or(Err(JournalError::Closed))
+    }
+
+    fn start(options: &EmbeddedOptions, tuning: &Tuning) -> Result<Arc<Self>, JournalError> {
+        let opened = open::open(options, tuning)?;
+        let shared = Arc::clone(&opened.store.shared);
+        let identity = opened.store.identity;
+        let lanes = shared.standing().lanes().iter().map(|standing| standing.lane.clone()).collect();
+        let (desk, requests) = mpsc::channel();
+        let writer = Writer::new(opened.store, requests, opened.folder);
+        let writer = thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run())
+            .map_err(|error| JournalError::Io { doing: "start the journal's writer", source: error.into() })?;
+        let writer = Mutex::new(Some(writer));
+        Ok(Arc::new(Self { desk, shared, writer, lanes, identity, damage: opened.damage }))
+    }
+
+    /// Does what was asked for before, writes the log back and lets go of the folder. Everything that is asked for
+    /// afterwards is answered [`JournalError::Closed`].
+    pub async fn close(self: &Arc<Self>) {
+        // Where nobody is there to hear it, the writer has ended.
+        let _ = self.desk.send(Request::Close);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            // A writer that panicked has said so, and holds nothing any more.
+            let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+        }
+    }
+
+    /// How often the journal has synced since it was opened: commits, the beginnings of logs, and writing them back.
+    pub fn syncs(&self) -> u64 {
+        self.shared.syncs()
+    }
+
+    /// What a lane has done with its entries; `None` for one that is not in the plan.
+    pub fn count(&self, lane: LaneId) -> Option<LaneCount> {
+        let standing = self.shared.standing();
+        standing.lane_index(lane).map(|index| standing.lanes()[index].count)
+    }
+
+    /// Has the writer do a task, and waits until it is on disk.
+    async fn ask<T: Send + 'static>(
+        &self,
+        weight: usize,
+        work: impl FnMut(&mut Store) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (job, answered) = Job::new(work, weight);
+        self.send(Request::Task(Box::new(job)), answered).await
+    }
+
+    async fn send<T>(
+        &self,
+        request: Request,
+        answered: oneshot::Receiver<Result<T, JournalError>>,
+    ) -> Result<T, JournalError> {
+        self.shared.check_open()?;
+        self.desk.send(request).map_err(|_| self.reason())?;
+        answered.await.unwrap_or_else(|_| Err(self.reason()))
+    }
+
+    /// Why there is no answer any more.
+    fn reason(&self) -> JournalError {
+        self.shared.check_open().err().unwrap_or(JournalError::Closed)
+    }
+}
+
+#[async_trait]
+impl Journal for EmbeddedJournal {
+    async fn open_feed(&self, name: &FeedName, kind: &str) -> Result<OpenFeed, JournalError> {
+        let (name, kind) = (name.clone(), kind.to_owned());
+        self.ask(0, move |store| store.open_feed(&name, &kind)).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, JournalError> {
+        let weight = append.entries.iter().map(|entry| entry.bytes.len()).sum();
+        self.ask(weight, move |store| store.append(&append)).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<(), JournalError> {
+        self.ask(0, move |store| store.settle(&settlement)).await
+    }
+
+    async fn requeue(&self, lane: LaneId, entries: &[EntryRef]) -> Result<u64, JournalError> {
+        let entries = entries.to_vec();
+        self.ask(0, move |store| store.requeue(lane, &entries)).await
+    }
+
+    fn reader(&self, lane: LaneId) -> Box<dyn Reader> {
+        Box::new(EmbeddedReader::new(Arc::clone(&self.shared), lane))
+    }
+
+    fn backlog(&self, lane: LaneId) -> u64 {
+        let standing = self.shared.standing();
+        standing.lane_index(lane).map_or(0, |index| standing.lanes()[index].backlog())
+    }
+
+    fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    async fn dead_letters(&self, lane: LaneId, limit: usize) -> Result<Vec<StoredDeadLetter>, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let read = move || dead_letters(&shared, lane, i64::try_from(limit).unwrap_or(i64::MAX));
+        tokio::task::spawn_blocking(read).await.unwrap_or(Err(JournalError::Closed))
+    }
+
+    fn room(&self) -> watch::Receiver<Room> {
+        self.shared.room()
+    }
+
+    async fn trim(&self) -> Result<(), JournalError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Request::Trim(answer), answered).await
+    }
+
+    fn identity(&self) -> [u8; 16] {
+        self.identity
+    }
+
+    fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+}
+
+fn dead_letters(shared: &Shared, lane: LaneId, limit: i64) -> Result<Vec<StoredDeadLetter>, JournalError> {
+    let condition = "WHERE lane = ? ORDER BY id LIMIT ?";
+    let rows: Vec<DeadLetterRow> = shared.read(|db| row::select(db, condition, params![lane.0, limit]))?;
+    rows.into_iter().map(|row| shared.judge(stored(shared, row))).collect()
+}
+
+fn stored(shared: &Shared, row: DeadLetterRow) -> Result<StoredDeadLetter, Trouble> {
+    let feed = u32::try_from(row.feed).ok().and_then(|feed| shared.standing().feed(FeedId(feed)).cloned());
+    let feed = feed.ok_or_else(|| Trouble::damaged("a dead letter's feed is not there"))?;
+    Ok(StoredDeadLetter { id: row.id, feed, entry: row.entry()?, at: row.at(), reason: row.reason })
+}

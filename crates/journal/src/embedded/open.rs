@@ -1,0 +1,191 @@
+//! Opening: what is there is checked and loaded, what is damaged is set aside.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::append::info;
+use super::aside::{self, SetAside};
+use super::chunk::{self, Packer};
+use super::folder::{DamageNote, Files, Folder};
+use super::lanes::{Registration, load_queues};
+use super::row::{CheckpointRow, FeedRow, MarkRow, MetaRow, QueueRow, RequeueRow, StoredRow, each, select};
+use super::schema;
+use super::shared::Shared;
+use super::space::{Space, bytes_in_use};
+use super::standing::{Change, Standing};
+use super::store::{Store, millis, span};
+use super::trouble::Trouble;
+use super::{EmbeddedOptions, Tuning};
+use crate::{FeedId, JournalError};
+
+/// A journal that is open, before it has its writer's thread.
+pub(super) struct Opened {
+    pub(super) store: Store,
+    pub(super) folder: Folder,
+    pub(super) damage: Option<String>,
+}
+
+/// A database that was checked and loaded.
+struct Loaded {
+    db: Connection,
+    meta: MetaRow,
+    standing: Standing,
+}
+
+/// Opens the journal. Blocks.
+pub(super) fn open(options: &EmbeddedOptions, tuning: &Tuning) -> Result<Opened, JournalError> {
+    let folder = Folder::lock(&options.path)?;
+    let files = folder.files();
+    let io = |source: std::io::Error| JournalError::Io { doing: "open the journal's folder", source: source.into() };
+    let mut space = Space::claim(files.clone(), options.max_size).map_err(io)?;
+    let (loaded, set_aside) = load_or_set_aside(&files, options, tuning)?;
+    space.regain().map_err(io)?;
+    if space.is_short() {
+        space.set_full(true, tuning.clock.now());
+    }
+    let damage = set_aside.map(|set_aside| set_aside.sentence(&files));
+    if let Some(damage) = &damage {
+        tracing::warn!(damage, "journal was damaged and is begun anew");
+    }
+    let store = store(loaded, space, &files, options, tuning).map_err(failed)?;
+    Ok(Opened { store, folder, damage })
+}
+
+fn failed(trouble: Trouble) -> JournalError {
+    trouble.into_error("open the journal")
+}
+
+fn load_or_set_aside(
+    files: &Files,
+    options: &EmbeddedOptions,
+    tuning: &Tuning,
+) -> Result<(Loaded, Option<SetAside>), JournalError> {
+    let note = files.damage_note().map_err(|error| failed(Trouble::io("read the note of a damage", error)))?;
+    let note = match note {
+        Some(note) => note,
+        None => match load(files, options, tuning) {
+            Err(Trouble::Broken(JournalError::Damaged { what })) => DamageNote { what, aside: None },
+            other => return other.map(|loaded| (loaded, None)).map_err(failed),
+        },
+    };
+    let set_aside = aside::set_aside(files, note, options, tuning).map_err(failed)?;
+    let loaded = load(files, options, tuning).map_err(failed)?;
+    Ok((loaded, Some(set_aside)))
+}
+
+/// Opens the database, or makes one where there never was one, checks and loads it.
+fn load(files: &Files, options: &EmbeddedOptions, tuning: &Tuning) -> Result<Loaded, Trouble> {
+    let path = files.database();
+    if !path.exists() {
+        if files.wal_length() > 0 {
+            return Err(Trouble::damaged("the database file is gone, its write-ahead log is there"));
+        }
+        make(files, tuning)?;
+    }
+    schema::check_header(&path)?;
+    let db = schema::connect(&path)?;
+    schema::check_format(&db)?;
+    write_log_back(&db)?;
+    schema::check_structure(&db, &path)?;
+    let meta = schema::meta(&db)?;
+    let mut standing = Standing::default();
+    load_feeds(&db, &mut standing)?;
+    load_queues(&db, &mut standing)?;
+    verify::<CheckpointRow>(&db)?;
+    verify::<RequeueRow>(&db)?;
+    verify::<MarkRow>(&db)?;
+    let now = millis(tuning.clock.now());
+    let registration = Registration { db: &db, identity: meta.identity, now, keep: span(options.keep) };
+    registration.register(&options.lanes, &mut standing)?;
+    Ok(Loaded { db, meta, standing })
+}
+
+/// Makes a new database beside its place and moves it there whole: a file that is in its place was complete.
+fn make(files: &Files, tuning: &Tuning) -> Result<(), Trouble> {
+    let failed = |error| Trouble::io("make the journal's database", error);
+    files.remove_draft().map_err(failed)?;
+    let meta = MetaRow { identity: new_identity()?, forgotten: false };
+    let db = schema::create(&files.draft(), tuning.page_size, &meta)?;
+    finish_draft(db)?;
+    files.adopt_draft().map_err(failed)
+}
+
+/// Closes a draft so that its one file is all of it, on disk.
+pub(super) fn finish_draft(db: Connection) -> Result<(), Trouble> {
+    write_log_back(&db)?;
+    db.close().map_err(|(_, error)| Trouble::from(error))
+}
+
+/// Sixteen random bytes from SQLite's own source, which the system seeds.
+pub(super) fn new_identity() -> Result<[u8; 16], Trouble> {
+    Ok(Connection::open_in_memory()?.query_row("SELECT randomblob(16)", [], |row| row.get(0))?)
+}
+
+fn write_log_back(db: &Connection) -> Result<(), Trouble> {
+    Ok(db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+}
+
+/// Verifies rows that are only read later, or only in part.
+fn verify<R: StoredRow>(db: &Connection) -> Result<(), Trouble> {
+    each::<R>(db, "", [], |row| row.map(drop))
+}
+
+fn load_feeds(db: &Connection, standing: &mut Standing) -> Result<(), Trouble> {
+    for row in select::<FeedRow>(db, "ORDER BY id", [])? {
+        // Feeds are numbered without gaps and never removed.
+        if row.id != i64::from(standing.next_feed()) {
+            return Err(Trouble::damaged(format!("feed {} is missing from its table", standing.next_feed())));
+        }
+        let id = FeedId(standing.next_feed());
+        standing.apply(Change::Feed { id, info: Arc::new(info(&row)) });
+    }
+    let queues: i64 = db.query_row("SELECT COUNT(*) FROM queue", [], |row| row.get(0))?;
+    if queues == 2 * i64::from(standing.next_feed()) {
+        return Ok(());
+    }
+    Err(Trouble::damaged("feeds and queues do not match"))
+}
+
+/// Checks that a queue's chunks begin and end where it says: a chunk that is missing there would not be noticed by
+/// reading on from its neighbour.
+pub(super) fn check_ends(db: &Connection, row: &QueueRow) -> Result<(), Trouble> {
+    let first = chunk::heads(db, row.id, 0, 1)?.pop();
+    let last = chunk::last_head(db, row.id)?;
+    let holds = match (first, last) {
+        (Some(first), Some(last)) => {
+            (first.queue, last.queue) == (row.id, row.id) && (first.place, last.end()) == (row.base, row.tail)
+        }
+        (None, None) => row.base == row.tail,
+        _ => false,
+    };
+    if holds { Ok(()) } else { Err(Trouble::damaged(format!("queue {} does not hold what it says", row.id))) }
+}
+
+fn store(
+    loaded: Loaded,
+    space: Space,
+    files: &Files,
+    options: &EmbeddedOptions,
+    tuning: &Tuning,
+) -> Result<Store, Trouble> {
+    let Loaded { db, meta, standing } = loaded;
+    let reads = schema::connect_for_reading(&files.database())?;
+    let room = space.room(bytes_in_use(&db)?);
+    let next_requeue: i64 = db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM requeue", [], |row| row.get(0))?;
+    let shared = Arc::new(Shared::new(standing, reads, room, files.clone()));
+    Ok(Store {
+        db,
+        shared,
+        space,
+        packer: Packer::new()?,
+        clock: tuning.clock.clone(),
+        identity: meta.identity,
+        keep: options.keep,
+        remember: options.remember,
+        forgotten: meta.forgotten,
+        next_requeue,
+        changes: Vec::new(),
+        in_use_before: 0,
+    })
+}

@@ -1,0 +1,137 @@
+//! Settling: marks, dead letters and requeued entries, all or nothing.
+
+use rusqlite::params;
+
+use super::chunk::{PackedChunk, place_in, place_out};
+use super::dead_letter::{DeadLetterRow, is_kept};
+use super::row::{LaneRow, MarkRow, RequeueRow, StoredRow, select};
+use super::standing::{Change, LaneCount, feed_of};
+use super::store::Store;
+use super::trouble::Trouble;
+use crate::{DeadLetter, Entry, EntryRef, LaneId, Place, QueueId, Settlement};
+
+impl Store {
+    /// Settles what a lane has accounted for.
+    pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<(), Trouble> {
+        let index = self.lane_index(settlement.lane)?;
+        self.keep_dead_letters(settlement.lane, &settlement.dead_letters)?;
+        for (queue, place) in &settlement.marks {
+            self.move_mark(settlement.lane, index, *queue, *place)?;
+        }
+        for entry in &settlement.requeued {
+            let sql = "DELETE FROM requeue WHERE lane = ? AND queue = ? AND place = ?";
+            let values = params![settlement.lane.0, entry.queue.0, place_in(entry.place)];
+            self.db.prepare_cached(sql)?.execute(values)?;
+        }
+        self.count(settlement, index)
+    }
+
+    /// A mark never moves back, and never past the queue's end: what is not there yet is not accounted for.
+    fn move_mark(&mut self, lane: LaneId, index: usize, queue: QueueId, place: Place) -> Result<(), Trouble> {
+        let extent = self.known_queue(queue)?;
+        let sought = params![lane.0, queue.0];
+        let held = select::<MarkRow>(&self.db, "WHERE lane = ? AND queue = ?", sought)?.pop();
+        let held = held.map_or(0, |mark| mark.place).max(extent.0);
+        let place = place_in(place).min(extent.1);
+        if place <= held {
+            return Ok(());
+        }
+        MarkRow { lane: lane.0.into(), queue: queue.0.into(), place, identity: self.identity }.write(&self.db)?;
+        self.changes.push(Change::Mark { index, queue, place: place_out(place)?.0 });
+        Ok(())
+    }
+
+    fn count(&mut self, settlement: &Settlement, index: usize) -> Result<(), Trouble> {
+        if settlement.delivered == 0 && settlement.filtered == 0 {
+            return Ok(());
+        }
+        let found = select::<LaneRow>(&self.db, "WHERE id = ?", [settlement.lane.0])?.pop();
+        let mut row = found.ok_or_else(|| Trouble::damaged("a lane is missing from its table"))?;
+        row.delivered = row.delivered.saturating_add_unsigned(settlement.delivered);
+        row.filtered = row.filtered.saturating_add_unsigned(settlement.filtered);
+        row.write(&self.db)?;
+        self.changes.push(Change::Lane { index, count: lane_count(&row) });
+        Ok(())
+    }
+
+    fn keep_dead_letters(&mut self, lane: LaneId, letters: &[DeadLetter]) -> Result<(), Trouble> {
+        // Neighbours are usually refused together, and lie in one chunk.
+        let mut chunk: (QueueId, Vec<Entry>) = (QueueId(u32::MAX), Vec::new());
+        for letter in letters {
+            let EntryRef { queue, place } = letter.entry;
+            let numbers = (lane.0.into(), queue.0.into(), place_in(place));
+            if is_kept(&self.db, numbers, &self.identity)? {
+                continue;
+            }
+            if chunk.0 != queue || find(&chunk.1, place).is_none() {
+                chunk = (queue, self.entries_around(letter.entry)?);
+            }
+            let entry = find(&chunk.1, place).ok_or_else(|| Trouble::damaged("a chunk lacks an entry"))?;
+            self.keep_dead_letter(numbers, entry, &letter.reason)?;
+        }
+        Ok(())
+    }
+
+    fn keep_dead_letter(&mut self, numbers: (i64, i64, i64), entry: &Entry, reason: &str) -> Result<(), Trouble> {
+        let (lane, queue, place) = numbers;
+        let feed = queue / 2;
+        let data = self.packer.compress_alone(&entry.bytes)?;
+        let raw = i64::try_from(entry.bytes.len()).expect("an entry is at most LARGEST_ENTRY");
+        let (key, flags, at, identity) = (entry.key, entry.flags, self.millis(), self.identity);
+        let reason = reason.to_owned();
+        DeadLetterRow { id: 0, lane, feed, queue, place, identity, key, flags, reason, at, raw, data }.write(&self.db)
+    }
+
+    /// The entries of the chunk that holds one.
+    fn entries_around(&self, entry: EntryRef) -> Result<Vec<Entry>, Trouble> {
+        if !self.holds(entry)? {
+            let what = format!("place {} of queue {} is not held", entry.place.0, entry.queue.0);
+            return Err(Trouble::unknown("keep a dead letter", what));
+        }
+        PackedChunk::fetch(&self.db, entry.queue.0.into(), place_in(entry.place))?.unpack()
+    }
+
+    /// Whether the journal still has an entry.
+    fn holds(&self, entry: EntryRef) -> Result<bool, Trouble> {
+        let (base, tail) = self.known_queue(entry.queue)?;
+        Ok((base..tail).contains(&place_in(entry.place)))
+    }
+
+    /// The base and the tail of a queue that the caller named.
+    fn known_queue(&self, queue: QueueId) -> Result<(i64, i64), Trouble> {
+        if self.shared.standing().feed(feed_of(queue)).is_none() {
+            return Err(Trouble::unknown("find a queue of the journal", format!("no queue {}", queue.0)));
+        }
+        let row = self.queue_row(queue)?;
+        Ok((row.base, row.tail))
+    }
+
+    /// Gives entries to a lane again. Returns how many of them the journal still has.
+    pub(super) fn requeue(&mut self, lane: LaneId, entries: &[EntryRef]) -> Result<u64, Trouble> {
+        let index = self.lane_index(lane)?;
+        let mut held = 0;
+        for entry in entries {
+            if !self.holds(*entry)? {
+                continue;
+            }
+            held += 1;
+            let id = self.next_requeue;
+            let row = RequeueRow { id, lane: lane.0.into(), queue: entry.queue.0.into(), place: place_in(entry.place) };
+            row.write(&self.db)?;
+            self.next_requeue += 1;
+        }
+        if held > 0 {
+            self.changes.push(Change::Requeued { index, number: self.next_requeue - 1 });
+        }
+        Ok(held)
+    }
+}
+
+fn find(entries: &[Entry], place: Place) -> Option<&Entry> {
+    entries.iter().find(|entry| entry.place == place)
+}
+
+/// A lane's counts as they are stored.
+pub(super) fn lane_count(row: &LaneRow) -> LaneCount {
+    LaneCount { delivered: row.delivered.cast_unsigned(), filtered: row.filtered.cast_unsigned() }
+}

@@ -1,0 +1,140 @@
+//! What was still waiting in a damaged journal, and from when on it must therefore be read again.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+
+use super::aside::whole_rows;
+use super::row::{LaneRow, MarkRow, QueueRow, RequeueRow};
+use super::trouble::Trouble;
+use super::{chunk, ledger, schema};
+use crate::{LanePlan, LaneStart};
+
+/// What lanes had not settled in a damaged journal. Wherever something cannot be read, more is taken as waiting.
+pub(super) struct Waiting {
+    queues: HashMap<i64, QueueRow>,
+    /// The lanes of the plan as the journal knew them.
+    lanes: Vec<PlannedLane>,
+    marks: HashMap<(i64, i64), i64>,
+    /// By queue: the first place that some lane is to get again.
+    requeued: HashMap<i64, i64>,
+    /// Lanes, marks and requeued entries could all be read.
+    is_whole: bool,
+}
+
+enum PlannedLane {
+    /// By its number.
+    Known(i64),
+    /// It would have begun with what was there.
+    NewFromOld,
+    /// It would have begun with what comes.
+    NewFromNow,
+}
+
+/// How many heads of chunks are looked at together.
+const HEADS_AT_ONCE: i64 = 256;
+
+impl Waiting {
+    pub(super) fn read(old: &Connection, plan: &[LanePlan]) -> Self {
+        let (queues, _) = whole_rows::<QueueRow>(old);
+        let (lanes, all_lanes) = whole_rows::<LaneRow>(old);
+        let (marks, all_marks) = whole_rows::<MarkRow>(old);
+        let (requeued, all_requeued) = whole_rows::<RequeueRow>(old);
+        let mut first_requeued = HashMap::new();
+        for row in requeued {
+            let first = first_requeued.entry(row.queue).or_insert(row.place);
+            *first = row.place.min(*first);
+        }
+        Self {
+            queues: queues.into_iter().map(|row| (row.id, row)).collect(),
+            lanes: plan.iter().map(|lane| planned(lane, &lanes)).collect(),
+            marks: marks.into_iter().map(|row| ((row.lane, row.queue), row.place)).collect(),
+            requeued: first_requeued,
+            is_whole: all_lanes && all_marks && all_requeued,
+        }
+    }
+
+    /// From when on a feed must be read again: no entry that was waiting is older. `None` where none was.
+    pub(super) fn since(&self, old: &Connection, feed: i64) -> Option<i64> {
+        let mut earliest = None;
+        for queue in [2 * feed, 2 * feed + 1] {
+            match self.since_in_queue(old, queue) {
+                Ok(since) => earliest = earliest.into_iter().chain(since).min(),
+                Err(_) => return Some(earliest_known(old, feed)),
+            }
+        }
+        earliest
+    }
+
+    fn since_in_queue(&self, old: &Connection, queue: i64) -> Result<Option<i64>, Trouble> {
+        let row = self.queues.get(&queue).ok_or_else(|| Trouble::damaged("a queue cannot be read"))?;
+        let needed_from = self.needed_from(row);
+        let mut earliest = None;
+        let mut place = row.base;
+        while place < row.tail && needed_from < row.tail {
+            let heads = chunk::heads(old, queue, place, HEADS_AT_ONCE)?;
+            for head in &heads {
+                if head.place != place || head.queue != queue {
+                    return Err(Trouble::damaged("a chunk is missing"));
+                }
+                place = head.end();
+                if place > needed_from {
+                    earliest = earliest.into_iter().chain([head.oldest]).min();
+                }
+            }
+            if heads.is_empty() {
+                return Err(Trouble::damaged("a chunk is missing"));
+            }
+        }
+        Ok(earliest)
+    }
+
+    /// The first place of a queue that some lane of the plan still needed.
+    fn needed_from(&self, row: &QueueRow) -> i64 {
+        if !self.is_whole {
+            return row.base;
+        }
+        let lanes = self.lanes.iter().map(|lane| match lane {
+            PlannedLane::Known(lane) => self.marks.get(&(*lane, row.id)).copied().unwrap_or(row.base),
+            PlannedLane::NewFromOld => row.base,
+            PlannedLane::NewFromNow => row.tail,
+        });
+        let requeued = self.requeued.get(&row.id).copied();
+        lanes.chain(requeued).min().unwrap_or(row.tail)
+    }
+}
+
+fn planned(plan: &LanePlan, lanes: &[LaneRow]) -> PlannedLane {
+    let named = |name: &String| lanes.iter().find(|lane| lane.name == *name);
+    let known = named(&plan.name).or_else(|| plan.was.as_ref().and_then(named));
+    match (known, plan.from) {
+        (Some(lane), _) => PlannedLane::Known(lane.id),
+        (None, LaneStart::Now) => PlannedLane::NewFromNow,
+        (None, LaneStart::Journal | LaneStart::Since(_)) => PlannedLane::NewFromOld,
+    }
+}
+
+/// The earliest time that anything which can be read says of a feed; `i64::MIN` where nothing can be trusted.
+fn earliest_known(old: &Connection, feed: i64) -> i64 {
+    if schema::check_table(old, "ledger").is_err() {
+        return i64::MIN;
+    }
+    let Ok(Some((first, true))) = ledger::earliest(old, feed) else { return i64::MIN };
+    // The ledger forgets; an entry may have been waiting for longer.
+    let heads = [2 * feed, 2 * feed + 1].into_iter().flat_map(|queue| readable_heads(old, queue));
+    heads.map(|head| head.oldest).chain([first.key.time]).min().unwrap_or(i64::MIN)
+}
+
+fn readable_heads(old: &Connection, queue: i64) -> Vec<chunk::ChunkHead> {
+    let sql = format!("SELECT {} FROM chunk WHERE queue = ? AND part = 0", chunk::ChunkHead::COLUMNS);
+    let read = || -> Result<Vec<chunk::ChunkHead>, Trouble> {
+        let mut statement = old.prepare(&sql)?;
+        let mut rows = statement.query([queue])?;
+        let mut heads = Vec::new();
+        while let Ok(Some(row)) = rows.next() {
+            heads.extend(chunk::ChunkHead::read(row));
+        }
+        Ok(heads)
+    };
+    read().unwrap_or_default()
+}

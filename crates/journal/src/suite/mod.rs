@@ -1,0 +1,112 @@
+//! What every journal must do, as functions over the contract: `run` with a [`Harness`] for the journal at hand.
+//!
+//! Each case panics with what it expected, so that it is called from a test.
+
+mod cases;
+mod model;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::{
+    Append, FeedId, FeedName, Journal, Key, LaneId, LanePlan, LaneStart, NewEntry, QueueKind, Reader, Run, Settlement,
+};
+
+/// Makes, crashes and reopens the journal under test.
+#[async_trait]
+pub trait Harness: Send {
+    /// Begins with nothing: the next opening makes a new journal.
+    async fn reset(&mut self);
+
+    /// Opens the journal as it was left when it was last used, as after a crash: it was not closed, and whatever was
+    /// acknowledged must be there. Settled entries are kept until they are trimmed, and not longer.
+    async fn open(&mut self, lanes: Vec<LanePlan>) -> Arc<dyn Journal>;
+}
+
+/// Runs the whole suite.
+pub async fn run(mut harness: impl Harness) {
+    cases::run(&mut harness).await;
+    for seed in 0..12 {
+        harness.reset().await;
+        model::run(&mut harness, seed).await;
+    }
+}
+
+/// A lane that begins with everything.
+fn lane(name: &str) -> LanePlan {
+    LanePlan { name: name.into(), was: None, from: LaneStart::Journal }
+}
+
+fn feed_name(number: usize) -> FeedName {
+    FeedName { tenant_id: format!("11111111-2222-3333-4444-{number:012}"), source: "alerts".into() }
+}
+
+fn key(number: u64) -> Key {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&number.to_le_bytes());
+    Key { time: number.cast_signed(), id }
+}
+
+/// The entry of a number: what it holds follows from the number, so that each can be checked when it is read.
+fn entry(number: u64) -> NewEntry {
+    NewEntry { key: key(number), flags: number.to_le_bytes()[0], bytes: payload(number) }
+}
+
+fn payload(number: u64) -> Bytes {
+    let size = usize::try_from(number % 7 * 400).unwrap_or_default();
+    Bytes::from(format!("{{\"alert\":{number},\"text\":\"{}\"}}", "x".repeat(size)))
+}
+
+fn page(feed: FeedId, numbers: impl IntoIterator<Item = u64>) -> Append {
+    let entries = numbers.into_iter().map(entry).collect();
+    Append { feed, queue: QueueKind::Live, entries, checkpoints: Vec::new(), reread: false }
+}
+
+fn nothing_settled(lane: LaneId) -> Settlement {
+    Settlement { lane, marks: Vec::new(), requeued: Vec::new(), dead_letters: Vec::new(), delivered: 0, filtered: 0 }
+}
+
+fn settles(lane: LaneId, run: &Run) -> Settlement {
+    let last = run.entries.last().expect("a run has an entry");
+    Settlement { marks: vec![(run.queue, crate::Place(last.place.0 + 1))], ..nothing_settled(lane) }
+}
+
+/// Checks that a run is one: in order, whole, without gaps unless it was requeued. Returns its numbers.
+fn numbers(run: &Run) -> Vec<u64> {
+    assert!(!run.entries.is_empty(), "a run has at least one entry");
+    for pair in run.entries.windows(2) {
+        let (one, next) = (pair[0].place.0, pair[1].place.0);
+        assert!(one < next && (run.requeued || one + 1 == next), "the places of a run follow each other");
+    }
+    run.entries.iter().map(number).collect()
+}
+
+fn number(entry: &crate::Entry) -> u64 {
+    let number = entry.key.time.cast_unsigned();
+    assert_eq!(entry.key, key(number), "an entry keeps its key");
+    assert_eq!(entry.flags, number.to_le_bytes()[0], "an entry keeps its flags");
+    assert_eq!(entry.bytes, payload(number), "an entry keeps its bytes");
+    number
+}
+
+/// The next run, where the journal must have one.
+async fn next(reader: &mut dyn Reader, max_bytes: usize) -> Run {
+    let wait = Duration::from_secs(30);
+    let next = tokio::time::timeout(wait, reader.next(max_bytes)).await;
+    next.expect("there is a run").expect("it can be read")
+}
+
+/// All that a reader has, as numbers, each of which comes once. Its end is known by a count, not by waiting.
+async fn drain(reader: &mut dyn Reader, count: usize) -> Vec<u64> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        all.extend(numbers(&next(reader, 3_000).await));
+    }
+    assert_eq!(all.len(), count, "a reader hands out no more than there is");
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), count, "a reader hands out each entry once");
+    all
+}
