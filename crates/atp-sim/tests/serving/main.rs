@@ -1,0 +1,9 @@
+//! The simulator over HTTP, as a client sees it.
+
+mod alerts;
+mod client;
+mod control;
+mod detections;
+mod faults;
+mod tls;
+mod tokens;
