@@ -1,1 +1,13 @@
-//! The harness.
+//! Runs the real program against the simulator, and compares what was delivered with what was sent.
+
+mod delivered;
+mod phase;
+mod place;
+mod process;
+mod site;
+
+pub use crate::delivered::Delivered;
+pub use crate::phase::phase;
+pub use crate::place::{Place, Settings};
+pub use crate::process::{Finished, Running, program};
+pub use crate::site::{Site, Summary};

@@ -22,3 +22,11 @@ pub use crate::place::Place;
 pub use crate::plan::Plan;
 pub use crate::schema::schema;
 pub use crate::secret::{SecretError, SecretSource};
+
+/// Reads a duration as the file writes it: a number and a unit, `90s`, `15m`, `24h`, `7d`.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    <written::Span as written::Form>::read(text)
+}

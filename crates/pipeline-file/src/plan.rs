@@ -68,7 +68,7 @@ pub struct SourcePlan {
 }
 
 /// What is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceKind {
     /// The legacy SIEM export: `alerts_export`.
     AlertsExport,

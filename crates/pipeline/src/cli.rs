@@ -1,0 +1,89 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::logs::LogFormat;
+
+/// Forwards every alert revision of Microsoft Defender for Endpoint to a SIEM, and loses none.
+#[derive(Debug, Parser)]
+#[command(name = "atp-forwarder", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 file wrong, 3 something is halted or time is over, \
+                        4 destination, 5 state in use or damaged.")]
+pub(crate) struct Cli {
+    /// The pipeline file [default: ./pipeline.yaml, then /etc/atp-forwarder/pipeline.yaml]
+    #[arg(short = 'c', long = "config", env = "ATP_FORWARDER_CONFIG", global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// How log lines look
+    #[arg(long, env = "ATP_LOG_FORMAT", global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug, trace, or a filter by module
+    #[arg(long, env = "ATP_LOG", global = true, default_value = "info", value_name = "LEVEL")]
+    pub(crate) log: String,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show alerts of a simulated tenant, as CEF, on the terminal; nothing to set up
+    Demo(DemoArgs),
+    /// Forward until stopped
+    Run(RunArgs),
+    /// Print the JSON Schema of the pipeline file
+    Schema,
+    /// Check the pipeline file and what it refers to
+    Validate(ValidateArgs),
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// End after this many alerts
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) alerts: Option<u64>,
+
+    /// How alerts are written
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: DemoFormat,
+
+    /// What the simulated tenant is made from: the same seed gives the same alerts
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub(crate) seed: u64,
+}
+
+/// How `demo` writes alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DemoFormat {
+    /// Common Event Format
+    #[default]
+    Cef,
+    /// What the API sent, in an envelope
+    Json,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Read every feed up to now, deliver everything, end
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// With --once: end after this time even so; the rest stays in the journal
+    #[arg(long, requires = "once", value_parser = pipeline_file::duration, value_name = "DURATION")]
+    pub(crate) within: Option<Duration>,
+}
+
+/// `validate`
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// Look at the file alone: read no secret, no certificate, no folder
+    #[arg(long)]
+    pub(crate) offline: bool,
+}

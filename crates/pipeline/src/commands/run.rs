@@ -1,0 +1,111 @@
+//! `run`: forward until stopped, or once.
+
+use std::sync::Arc;
+
+use atp_source::Mode;
+use indicatif::MultiProgress;
+use pipeline_file::plan::Plan;
+use tokio::signal::unix::{SignalKind, signal as on_signal};
+use tokio::time::sleep;
+
+use crate::cli::RunArgs;
+use crate::exit::{Failure, FailureKind};
+use crate::forwarder::Forwarder;
+use crate::progress;
+use crate::signal::{Raise, Signal, signal};
+use crate::status::{Condition, Status};
+
+pub(crate) async fn run(plan: &Plan, args: &RunArgs, bars: MultiProgress) -> Result<(), Failure> {
+    let (stop, stopped) = signal();
+    stop_on_signals(stop.clone())?;
+    if let Some(within) = args.within {
+        tokio::spawn(async move {
+            sleep(within).await;
+            stop.raise();
+        });
+    }
+    if !args.once {
+        return forward(plan, Mode::Forever, &stopped, None).await.map(drop);
+    }
+    let status = forward(plan, Mode::Once, &stopped, Some(bars)).await?;
+    eprintln!("{}", progress::line(&status));
+    report(&status, stopped.is_raised())
+}
+
+/// Builds and runs an instance until it ends, anew where its journal is found damaged: opened again, a damaged
+/// journal is set aside and the span that waited in it is read again. Not for ever, on a failing disk.
+pub(crate) async fn forward(
+    plan: &Plan,
+    mode: Mode,
+    stopped: &Signal,
+    bars: Option<MultiProgress>,
+) -> Result<Arc<Status>, Failure> {
+    for damages in 0.. {
+        let forwarder = Forwarder::build(plan, mode).await?;
+        let status = forwarder.status();
+        let progress = bars.clone().map(|bars| tokio::spawn(progress::show(Arc::clone(&status), bars)));
+        let ended = forwarder.run(stopped.clone()).await;
+        if let Some(progress) = progress {
+            progress.abort();
+        }
+        match ended {
+            Err(failure) if failure.is_damage() && damages < DAMAGES && !stopped.is_raised() => {
+                tracing::error!(error = %failure, "the journal is opened anew");
+            }
+            ended => return ended.map(|()| status),
+        }
+    }
+    unreachable!("the last attempt is returned whatever came of it")
+}
+
+/// Exit code 3 where something is halted or was cut short.
+fn report(status: &Status, cut_short: bool) -> Result<(), Failure> {
+    let conditions = status
+        .feeds
+        .iter()
+        .map(|feed| ("feed", &feed.name, feed.condition.get()))
+        .chain(status.lanes.iter().map(|lane| ("sink", &lane.name, lane.condition.get())));
+    let mut sentences: Vec<String> = conditions
+        .filter_map(|(what, name, condition)| match condition {
+            Condition::Halted(sentence) => Some(format!("{what} {name} is halted: {sentence}")),
+            Condition::Waiting(sentence) if cut_short => Some(format!("{what} {name} was waiting: {sentence}")),
+            _ => None,
+        })
+        .collect();
+    if cut_short {
+        sentences.push("the run was ended before all was delivered; the rest stays in the journal".to_owned());
+    }
+    for feed in &status.feeds {
+        for owed in feed.owed.get() {
+            eprintln!("feed {}: owed: {owed}", feed.name);
+        }
+    }
+    if sentences.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::HaltedOrOutOfTime, sentences.join("\n")))
+}
+
+/// The first SIGINT or SIGTERM stops in order; a second ends at once, which loses nothing either.
+pub(crate) fn stop_on_signals(stop: Raise) -> Result<(), Failure> {
+    let failed = |error| Failure::because(FailureKind::Failed, "failed to listen for signals", &error);
+    let mut interrupt = on_signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = on_signal(SignalKind::terminate()).map_err(failed)?;
+    tokio::spawn(async move {
+        for attempt in 0.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if attempt > 0 {
+                std::process::exit(FailureKind::Failed as i32);
+            }
+            tracing::info!("stopping, a second signal ends at once");
+            stop.raise();
+        }
+    });
+    Ok(())
+}
+
+/// How often a run opens a journal anew that was found damaged.
+const DAMAGES: u32 = 3;

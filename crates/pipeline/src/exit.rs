@@ -1,0 +1,74 @@
+//! How the program ends: every way has a code and a sentence.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use fault::Fault;
+use journal::JournalError;
+
+/// A failure of a command, as the person who typed it reads it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: FailureKind,
+    message: String,
+    damage: bool,
+}
+
+/// What an exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// Anything else.
+    Failed = 1,
+    /// The file is wrong.
+    FileWrong = 2,
+    /// Something is halted, or time is over; the rest stays in the journal.
+    HaltedOrOutOfTime = 3,
+    /// A destination cannot be opened.
+    Destination = 4,
+    /// The state is in use or damaged.
+    State = 5,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), damage: false }
+    }
+
+    /// A failure with the chain of its causes.
+    pub(crate) fn because(kind: FailureKind, doing: &str, cause: &dyn std::error::Error) -> Self {
+        let mut message = format!("{doing}: {cause}");
+        let mut source = cause.source();
+        while let Some(cause) = source {
+            message.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Self::new(kind, message)
+    }
+
+    pub(crate) fn from_fault(kind: FailureKind, fault: &Fault) -> Self {
+        let advice = fault.advice().map(|advice| format!("\n{advice}")).unwrap_or_default();
+        Self::new(kind, format!("{fault:#}{advice}"))
+    }
+
+    /// The journal was found damaged while it was in use: opening it again sets it aside.
+    pub(crate) fn is_damage(&self) -> bool {
+        self.damage
+    }
+
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(self.kind as u8)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let damage = matches!(error, JournalError::Damaged { .. });
+        Self { damage, ..Self::because(FailureKind::State, "the journal cannot be used", &error) }
+    }
+}

@@ -1,0 +1,308 @@
+//! A lane: one sink's way from the journal to its destination, and the only place where delivery is tried again.
+//!
+//! ```text
+//! journal ──run──► filter, render ──► outbox ──batch──► sink
+//!    ▲                                                   │
+//!    └──────── settlement ◄──── window ◄──── answer ◄────┘
+//! ```
+//!
+//! The window knows every entry that was taken and moves a mark only over leading entries that have ended. Whatever
+//! stops, panics or times out here moves nothing: what was not settled is read again.
+
+mod outbox;
+mod rate;
+mod rendering;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fault::{BackOff, Fault, Verdict, Waits};
+use journal::{EntryRef, Journal, JournalError, LaneId, Reader, Run, Settlement};
+use sink::{Answer, BatchId, Sink};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+pub(crate) use crate::lane::rate::Rate;
+pub(crate) use crate::lane::rendering::{PARTIAL, Rendering};
+
+use crate::lane::outbox::{Outbox, Parcel};
+use crate::lane::window::{End, Ticket, Window};
+use crate::signal::Signal;
+use crate::status::{Condition, LaneStatus};
+
+/// One sink's way.
+pub(crate) struct Lane {
+    id: LaneId,
+    journal: Arc<dyn Journal>,
+    reader: Box<dyn Reader>,
+    rendering: Rendering,
+    sink: Box<dyn Sink>,
+    status: Arc<LaneStatus>,
+    rate: Option<Rate>,
+    /// Raised once all feeds are read: the lane ends when nothing waits any more, or at a Halt.
+    drain: Signal,
+    window: Window,
+    outbox: Outbox,
+    waits: Waits,
+    /// Nothing is sent before.
+    hold_until: Option<Instant>,
+    settling: Option<JoinHandle<Result<(), JournalError>>>,
+    /// The batch that is being handed over: the sink does not answer for it where that is cut short.
+    handing_over: Option<BatchId>,
+}
+
+/// Why a lane ended without a failure of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LaneEnd {
+    /// Everything up to the end is settled.
+    Drained,
+    /// A person must act.
+    Halted,
+    /// It was asked to stop.
+    Stopped,
+}
+
+impl Lane {
+    pub(crate) fn new(
+        id: LaneId,
+        journal: Arc<dyn Journal>,
+        rendering: Rendering,
+        sink: Box<dyn Sink>,
+        status: Arc<LaneStatus>,
+        rate: Option<Rate>,
+        drain: Signal,
+    ) -> Self {
+        Self {
+            id,
+            reader: journal.reader(id),
+            journal,
+            rendering,
+            status,
+            rate,
+            drain,
+            window: Window::default(),
+            outbox: Outbox::new(sink.limits()),
+            sink,
+            waits: BACK_OFF.waits(),
+            hold_until: None,
+            settling: None,
+            handing_over: None,
+        }
+    }
+
+    /// Delivers until it is stopped, drained or, while draining, halted.
+    pub(crate) async fn run(mut self, mut stop: Signal) -> Result<LaneEnd, JournalError> {
+        let end = loop {
+            if let Some(end) = self.end() {
+                break end;
+            }
+            tokio::select! {
+                biased;
+                () = stop.raised() => break LaneEnd::Stopped,
+                worked = self.work() => worked?,
+            }
+        };
+        if end == LaneEnd::Stopped {
+            self.stop().await?;
+        }
+        Ok(end)
+    }
+
+    fn end(&self) -> Option<LaneEnd> {
+        if !self.drain.is_raised() {
+            return None;
+        }
+        if matches!(self.status.condition.get(), Condition::Halted(_)) {
+            return Some(LaneEnd::Halted);
+        }
+        let idle = self.outbox.is_empty() && self.window.is_empty() && self.settling.is_none();
+        (idle && self.journal.backlog(self.id) == 0).then_some(LaneEnd::Drained)
+    }
+
+    /// One step: sends what may go, then waits for the next thing to happen. Dropping it loses nothing.
+    async fn work(&mut self) -> Result<(), JournalError> {
+        self.settle();
+        self.send().await;
+        let may_send_at = self.hold_until.filter(|_| !self.outbox.is_empty());
+        tokio::select! {
+            biased;
+            settled = finished(&mut self.settling), if self.settling.is_some() => {
+                self.settling = None;
+                settled
+            }
+            answer = self.sink.answer(), if self.outbox.has_outstanding() => {
+                self.hear(answer);
+                Ok(())
+            }
+            () = sleep_until(may_send_at.unwrap_or_else(Instant::now)), if may_send_at.is_some() => {
+                self.hold_until = None;
+                Ok(())
+            }
+            run = self.reader.next(RUN_BYTES), if self.outbox.wants_more() => {
+                self.prepare(run?);
+                Ok(())
+            }
+            () = self.drain.raised(), if !self.drain.is_raised() => Ok(()),
+        }
+    }
+
+    /// Filters and renders a run.
+    fn prepare(&mut self, run: Run) {
+        self.window.take(&run);
+        let sender = self.rendering.sender(&run.feed);
+        for entry in &run.entries {
+            let ticket = Ticket { entry: EntryRef { queue: run.queue, place: entry.place }, requeued: run.requeued };
+            match self.rendering.record(&sender, entry) {
+                Ok(record) => self.outbox.put(ticket, record),
+                Err(end) => self.account(ticket, end),
+            }
+        }
+    }
+
+    /// Hands over what the outbox, the rate and the waits allow.
+    async fn send(&mut self) {
+        while self.hold_until.is_none_or(|until| until <= Instant::now()) {
+            self.hold_until = None;
+            let allowed = self.rate.as_mut().map_or(usize::MAX, |rate| rate.allowed(Instant::now()));
+            if allowed == 0 {
+                self.hold_until = self.rate.as_ref().map(|rate| Instant::now() + rate.wait());
+                return;
+            }
+            let Some(parcel) = self.outbox.next(allowed) else { return };
+            self.hand_over(parcel).await;
+        }
+    }
+
+    async fn hand_over(&mut self, parcel: Parcel) {
+        let batch = self.outbox.batch(&parcel);
+        let (id, records) = (batch.id, parcel.len());
+        self.outbox.sent(id, parcel);
+        self.handing_over = Some(id);
+        tracing::trace!(sink = self.status.name, batch = id.0, records, "a batch is handed over");
+        let taken = self.sink.send(batch).await;
+        self.handing_over = None;
+        match taken {
+            Ok(()) => {
+                if let Some(rate) = &mut self.rate {
+                    rate.spend(records);
+                }
+            }
+            Err(fault) => {
+                if let Some((ticket, end)) = self.outbox.not_sent(id, &fault) {
+                    self.account(ticket, end);
+                } else if fault.verdict() != Verdict::Reject {
+                    self.hold_back(&fault);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, answer: Answer) {
+        tracing::trace!(sink = self.status.name, batch = answer.batch.0, "a batch was answered");
+        let ease = answer.ease;
+        let (ended, fault) = self.outbox.hear(answer);
+        let progress = !ended.is_empty();
+        for (ticket, end) in ended {
+            self.account(ticket, end);
+        }
+        match (fault, ease) {
+            (Some(fault), _) => self.hold_back(&fault),
+            (None, Some(ease)) => self.hold_until = Some(Instant::now() + ease),
+            (None, None) if progress => self.recover(),
+            (None, None) => {}
+        }
+    }
+
+    fn account(&mut self, ticket: Ticket, end: End) {
+        match &end {
+            End::Delivered => self.status.delivered.add(1),
+            End::FilteredOut => self.status.filtered.add(1),
+            End::SetAside(reason) => {
+                self.status.dead_letters.add(1);
+                tracing::warn!(sink = self.status.name, reason, "an alert is set aside as a dead letter");
+            }
+        }
+        self.window.end(ticket, end);
+    }
+
+    /// Waits before anything is sent again, and says so.
+    fn hold_back(&mut self, fault: &Fault) {
+        let wait = self.waits.next(fault);
+        self.hold_until = Some(Instant::now() + wait);
+        let condition = Condition::after(fault);
+        if !self.status.condition.set(condition) {
+            return;
+        }
+        let (sink, error, advice) = (&self.status.name, format!("{fault:#}"), fault.advice());
+        match fault.verdict() {
+            Verdict::Halt => tracing::error!(sink, error, advice, "a sink needs a person, all waits in the journal"),
+            Verdict::Reject | Verdict::Retry => {
+                tracing::warn!(sink, error, advice, again_in = ?wait, "a sink does not take alerts, all waits in the journal");
+            }
+        }
+    }
+
+    fn recover(&mut self) {
+        self.waits.reset();
+        if self.status.condition.set(Condition::Running) {
+            tracing::info!(sink = self.status.name, "a sink takes alerts again");
+        }
+    }
+
+    /// Starts to settle what can be settled, one settlement at a time.
+    fn settle(&mut self) {
+        if self.settling.is_none() {
+            self.settling = self.window.settlement(self.id).map(|settlement| self.settle_in_background(settlement));
+        }
+    }
+
+    fn settle_in_background(&self, settlement: Settlement) -> JoinHandle<Result<(), JournalError>> {
+        let (journal, status) = (Arc::clone(&self.journal), Arc::clone(&self.status));
+        tokio::spawn(async move {
+            tracing::trace!(sink = status.name, "marks are settled");
+            let settled = journal.settle(settlement).await;
+            tracing::trace!(sink = status.name, "marks were settled");
+            settled
+        })
+    }
+
+    /// Lets the sink finish what it has, within a grace period, and settles what came of it.
+    async fn stop(&mut self) -> Result<(), JournalError> {
+        if let Some(cut_short) = self.handing_over.take() {
+            self.outbox.give_up(cut_short);
+        }
+        let finishing = async {
+            self.sink.flush().await;
+            while self.outbox.has_outstanding() {
+                let answer = self.sink.answer().await;
+                self.hear(answer);
+            }
+        };
+        if timeout(GRACE, finishing).await.is_err() {
+            tracing::warn!(sink = self.status.name, "a sink did not finish in time, what is open goes out again");
+        }
+        finished(&mut self.settling).await?;
+        self.settling = None;
+        self.settle();
+        finished(&mut self.settling).await
+    }
+}
+
+/// Waits for the settlement that is under way, if any.
+async fn finished(settling: &mut Option<JoinHandle<Result<(), JournalError>>>) -> Result<(), JournalError> {
+    match settling {
+        None => Ok(()),
+        Some(settlement) => {
+            settlement.await.unwrap_or_else(|ended| Err(JournalError::Io { doing: "settle", source: Box::new(ended) }))
+        }
+    }
+}
+
+const BACK_OFF: BackOff = BackOff::new(Duration::from_millis(250), Duration::from_secs(30));
+/// How long a sink may take to finish when the process stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// Raw bytes that are read and rendered in one piece.
+const RUN_BYTES: usize = 256 << 10;

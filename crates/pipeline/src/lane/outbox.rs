@@ -1,0 +1,286 @@
+//! Rendered records on their way out: what is being filled, what may be sent, what waits for its answer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use fault::{Fault, Verdict};
+use sink::{Answer, Batch, BatchId, Fate, Fates, Limits, Record};
+
+use crate::lane::window::{End, Ticket};
+
+/// Records that go out together, and the entries that they stand for.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    tickets: Vec<Ticket>,
+    records: Arc<[Record]>,
+}
+
+/// The records of a lane between rendering and their fate.
+///
+/// The lane alone keeps a batch: what has no outcome goes again. After a failure nothing new is sent until every
+/// outstanding batch is answered; then the open ones go again first, in their old order, so that the revisions of one
+/// alert keep theirs.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    limits: Limits,
+    filling: Vec<(Ticket, Record)>,
+    filling_bytes: usize,
+    ready: VecDeque<Parcel>,
+    outstanding: BTreeMap<BatchId, Parcel>,
+    failed: BTreeMap<BatchId, Parcel>,
+    next_id: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            filling: Vec::new(),
+            filling_bytes: 0,
+            ready: VecDeque::new(),
+            outstanding: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            next_id: 0,
+        }
+    }
+
+    /// Whether there is room to prepare more, so that at most about one batch waits here.
+    pub(crate) fn wants_more(&self) -> bool {
+        self.ready.is_empty()
+            && self.failed.is_empty()
+            && self.filling.len() < self.limits.records
+            && self.filling_bytes < self.limits.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filling.is_empty() && self.ready.is_empty() && self.failed.is_empty() && self.outstanding.is_empty()
+    }
+
+    pub(crate) fn has_outstanding(&self) -> bool {
+        !self.outstanding.is_empty()
+    }
+
+    pub(crate) fn put(&mut self, ticket: Ticket, record: Record) {
+        let too_much = self.filling_bytes + record.payload.len() > self.limits.bytes;
+        if self.filling.len() >= self.limits.records || (too_much && !self.filling.is_empty()) {
+            self.close_filling();
+        }
+        self.filling_bytes += record.payload.len();
+        self.filling.push((ticket, record));
+    }
+
+    /// The next parcel of at most `records` records, where one may be sent.
+    pub(crate) fn next(&mut self, records: usize) -> Option<Parcel> {
+        if !self.failed.is_empty() || self.outstanding.len() >= self.limits.outstanding {
+            return None;
+        }
+        if self.ready.is_empty() && !self.filling.is_empty() {
+            self.close_filling();
+        }
+        let parcel = self.ready.pop_front()?;
+        if parcel.records.len() <= records {
+            return Some(parcel);
+        }
+        let (first, rest) = parcel.split(records.max(1));
+        self.ready.push_front(rest);
+        Some(first)
+    }
+
+    /// The batch to hand to the sink for a parcel.
+    pub(crate) fn batch(&mut self, parcel: &Parcel) -> Batch {
+        self.next_id += 1;
+        Batch { id: BatchId(self.next_id), records: Arc::clone(&parcel.records) }
+    }
+
+    /// The batch is handed to the sink.
+    pub(crate) fn sent(&mut self, id: BatchId, parcel: Parcel) {
+        self.outstanding.insert(id, parcel);
+    }
+
+    /// The sink has not taken the batch: it goes again, or in halves where it was too much. Returns the entry that
+    /// ends by that: the one record that the sink will never take.
+    pub(crate) fn not_sent(&mut self, id: BatchId, fault: &Fault) -> Option<(Ticket, End)> {
+        let parcel = self.outstanding.remove(&id)?;
+        if fault.verdict() != Verdict::Reject {
+            self.ready.push_front(parcel);
+            return None;
+        }
+        if let [ticket] = parcel.tickets[..] {
+            return Some((ticket, End::SetAside(format!("{fault:#}"))));
+        }
+        let half = parcel.tickets.len() / 2;
+        let (first, rest) = parcel.split(half);
+        self.ready.push_front(rest);
+        self.ready.push_front(first);
+        None
+    }
+
+    /// Forgets a batch that was not handed over whole. Its entries stay open, and are read again by the next start.
+    pub(crate) fn give_up(&mut self, id: BatchId) {
+        self.outstanding.remove(&id);
+    }
+
+    /// Hears an answer: returns the entries that have ended, and the fault that keeps the others open.
+    pub(crate) fn hear(&mut self, answer: Answer) -> (Vec<(Ticket, End)>, Option<Fault>) {
+        let Some(parcel) = self.outstanding.remove(&answer.batch) else {
+            tracing::error!(batch = answer.batch.0, "a sink answered a batch that is not outstanding");
+            return (Vec::new(), None);
+        };
+        let (ended, open, fault) = parcel.judge(answer.fates);
+        if let Some(open) = open {
+            self.failed.insert(answer.batch, open);
+        }
+        if self.outstanding.is_empty() {
+            let failed = std::mem::take(&mut self.failed);
+            for parcel in failed.into_values().rev() {
+                self.ready.push_front(parcel);
+            }
+        }
+        (ended, fault)
+    }
+
+    fn close_filling(&mut self) {
+        let (tickets, records): (Vec<_>, Vec<_>) = self.filling.drain(..).unzip();
+        self.filling_bytes = 0;
+        self.ready.push_back(Parcel { tickets, records: records.into() });
+    }
+}
+
+impl Parcel {
+    pub(crate) fn len(&self) -> usize {
+        self.tickets.len()
+    }
+
+    fn split(mut self, at: usize) -> (Self, Self) {
+        let rest = Self { tickets: self.tickets.split_off(at), records: Arc::from(&self.records[at..]) };
+        (Self { tickets: self.tickets, records: Arc::from(&self.records[..at]) }, rest)
+    }
+
+    /// Sorts the records by their fates: what has ended, what goes again, and the first fault that keeps it open.
+    fn judge(self, fates: Fates) -> (Vec<(Ticket, End)>, Option<Self>, Option<Fault>) {
+        let fates = match fates {
+            Fates::Settled => {
+                return (self.tickets.into_iter().map(|ticket| (ticket, End::Delivered)).collect(), None, None);
+            }
+            Fates::Open(fault) => return (Vec::new(), Some(self), Some(fault)),
+            Fates::Each(fates) => fates,
+        };
+        let mut ended = Vec::with_capacity(self.tickets.len());
+        let mut open = (Vec::new(), Vec::new());
+        let mut first_fault = None;
+        // A fate that is missing at the end is no outcome: the record goes again.
+        let unanswered =
+            || Fate::Open(Fault::retry("failed to hear of a record: the sink answered for fewer than it took"));
+        let mut fates = fates.into_iter();
+        for (ticket, record) in self.tickets.into_iter().zip(self.records.iter()) {
+            match fates.next().unwrap_or_else(unanswered) {
+                Fate::Settled => ended.push((ticket, End::Delivered)),
+                Fate::Refused(reason) => ended.push((ticket, End::SetAside(reason))),
+                Fate::Open(fault) if fault.verdict() == Verdict::Reject => {
+                    ended.push((ticket, End::SetAside(format!("{fault:#}"))));
+                }
+                Fate::Open(fault) => {
+                    open.0.push(ticket);
+                    open.1.push(record.clone());
+                    first_fault.get_or_insert(fault);
+                }
+            }
+        }
+        let open = (!open.0.is_empty()).then(|| Self { tickets: open.0, records: open.1.into() });
+        (ended, open, first_fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use journal::{EntryRef, Place, QueueId};
+    use sink::Severity;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { records: 4, bytes: 100, outstanding: 2 };
+
+    fn ticket(place: u64) -> Ticket {
+        Ticket { entry: EntryRef { queue: QueueId(0), place: Place(place) }, requeued: false }
+    }
+
+    fn outbox(places: std::ops::Range<u64>) -> Outbox {
+        let mut outbox = Outbox::new(LIMITS);
+        for place in places {
+            let payload = Bytes::from(format!("record {place}"));
+            let time = chrono::DateTime::UNIX_EPOCH;
+            let record = Record { id: [0; 16], tenant: "t".into(), time, severity: Severity::Low, payload };
+            outbox.put(ticket(place), record);
+        }
+        outbox
+    }
+
+    fn send(outbox: &mut Outbox) -> Option<(BatchId, Vec<u64>)> {
+        let parcel = outbox.next(usize::MAX)?;
+        let places = parcel.tickets.iter().map(|ticket| ticket.entry.place.0).collect();
+        let id = outbox.batch(&parcel).id;
+        outbox.sent(id, parcel);
+        Some((id, places))
+    }
+
+    fn answer(batch: BatchId, fates: Fates) -> Answer {
+        Answer { batch, fates, ease: None }
+    }
+
+    #[test]
+    fn batches_keep_to_the_limits() {
+        let mut outbox = outbox(0..10);
+        assert_eq!(send(&mut outbox).unwrap().1, [0, 1, 2, 3]);
+        assert_eq!(send(&mut outbox).unwrap().1, [4, 5, 6, 7]);
+        assert!(send(&mut outbox).is_none(), "two batches are outstanding");
+    }
+
+    /// Guarantee: after a failure the open batches go again in their old order, before anything new.
+    #[test]
+    fn open_batches_go_again_first_and_in_order() {
+        let mut outbox = outbox(0..12);
+        let (first, _) = send(&mut outbox).unwrap();
+        let (second, _) = send(&mut outbox).unwrap();
+        let (_, fault) = outbox.hear(answer(second, Fates::Open(Fault::retry("x"))));
+        assert!(fault.is_some());
+        assert!(send(&mut outbox).is_none(), "nothing is sent while the first is unanswered");
+        let each = vec![Fate::Settled, Fate::Open(Fault::retry("y")), Fate::Refused("bad".into()), Fate::Settled];
+        let (ended, _) = outbox.hear(answer(first, Fates::Each(each)));
+        let ends: Vec<_> = ended.into_iter().map(|(ticket, end)| (ticket.entry.place.0, end)).collect();
+        assert_eq!(ends, [(0, End::Delivered), (2, End::SetAside("bad".into())), (3, End::Delivered)]);
+        assert_eq!(send(&mut outbox).unwrap().1, [1]);
+        assert_eq!(send(&mut outbox).unwrap().1, [4, 5, 6, 7]);
+    }
+
+    /// Guarantee: a batch that is too much for the destination is halved, down to the one record that it refuses.
+    #[test]
+    fn a_rejected_batch_is_halved_down_to_one_record() {
+        let mut outbox = outbox(0..2);
+        let (id, _) = send(&mut outbox).unwrap();
+        assert!(outbox.not_sent(id, &Fault::reject("too large")).is_none());
+        let (id, places) = send(&mut outbox).unwrap();
+        assert_eq!(places, [0]);
+        let (refused, end) = outbox.not_sent(id, &Fault::reject("too large")).unwrap();
+        assert_eq!((refused, end), (ticket(0), End::SetAside("too large".into())));
+        assert_eq!(send(&mut outbox).unwrap().1, [1]);
+    }
+
+    /// Guarantee: a record that a sink forgot to answer for is sent again, never settled.
+    #[test]
+    fn a_missing_fate_is_no_outcome() {
+        let mut outbox = outbox(0..2);
+        let (id, _) = send(&mut outbox).unwrap();
+        let (ended, fault) = outbox.hear(answer(id, Fates::Each(vec![Fate::Settled])));
+        assert_eq!(ended.len(), 1);
+        assert!(fault.is_some());
+        assert_eq!(send(&mut outbox).unwrap().1, [1]);
+    }
+
+    #[test]
+    fn a_parcel_is_cut_to_what_the_rate_allows() {
+        let mut outbox = outbox(0..4);
+        assert_eq!(outbox.next(3).unwrap().len(), 3);
+        assert_eq!(outbox.next(3).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,104 @@
+//! A lane's filter and renderer: entries of the journal become records, or end here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use journal::{Entry, FeedInfo};
+use pipeline_file::plan::{MinSeverity, OnlyPlan};
+use sink::Record;
+use transform::{Origin, RecordId, Renderer, Severity, Shape};
+
+use crate::lane::window::End;
+use crate::tenants::{Tenant, Tenants};
+
+/// Turns entries into records.
+pub(crate) struct Rendering {
+    renderer: Renderer,
+    only: OnlyPlan,
+    tenants: Arc<Tenants>,
+    scratch: Vec<u8>,
+}
+
+/// What all entries of a run have in common.
+pub(crate) struct Sender {
+    tenant: Arc<Tenant>,
+    shape: Option<Shape>,
+    /// The lane's filter takes this tenant.
+    taken: bool,
+}
+
+impl Rendering {
+    pub(crate) fn new(renderer: Renderer, only: OnlyPlan, tenants: Arc<Tenants>) -> Self {
+        Self { renderer, only, tenants, scratch: Vec::new() }
+    }
+
+    /// Looks up, once for a run, who sent its entries.
+    pub(crate) fn sender(&self, feed: &FeedInfo) -> Sender {
+        let tenant = self.tenants.find(&feed.name.tenant_id);
+        let taken = self.only.takes_tenant(&tenant.name, &tenant.labels);
+        Sender { tenant, shape: Shape::from_source_kind(&feed.kind), taken }
+    }
+
+    /// The record for an entry, or where the entry ends without one.
+    pub(crate) fn record(&mut self, sender: &Sender, entry: &Entry) -> Result<Record, End> {
+        if !sender.taken {
+            return Err(End::FilteredOut);
+        }
+        let Some(shape) = sender.shape else {
+            return Err(End::SetAside("its source is of a kind that this version does not know".to_owned()));
+        };
+        if !self.takes_severity(shape, &entry.bytes) {
+            return Err(End::FilteredOut);
+        }
+        let origin = Origin {
+            tenant_id: &sender.tenant.id,
+            tenant_name: &sender.tenant.name,
+            partial: entry.flags & PARTIAL != 0,
+        };
+        // What the ledger knows a revision by is its record id.
+        let record_id = Some(RecordId::from_bytes(entry.key.id));
+        self.scratch.clear();
+        let rendered = self
+            .renderer
+            .render(shape, &origin, record_id, &entry.bytes, &mut self.scratch)
+            .map_err(|unreadable| End::SetAside(unreadable.to_string()))?;
+        Ok(Record {
+            id: *rendered.record_id.as_bytes(),
+            tenant: Arc::clone(&sender.tenant.name),
+            time: time(rendered.updated),
+            severity: severity(rendered.severity),
+            payload: Bytes::copy_from_slice(&self.scratch),
+        })
+    }
+
+    /// A severity that is unknown always passes: a new word of Microsoft's must not hide an alert.
+    fn takes_severity(&self, shape: Shape, raw: &[u8]) -> bool {
+        let least = match self.only.min_severity {
+            None => return true,
+            Some(MinSeverity::Informational) => Severity::Informational,
+            Some(MinSeverity::Low) => Severity::Low,
+            Some(MinSeverity::Medium) => Severity::Medium,
+            Some(MinSeverity::High) => Severity::High,
+        };
+        let severity = transform::severity(shape, raw);
+        severity == Severity::Unknown || severity >= least
+    }
+}
+
+fn severity(severity: Severity) -> sink::Severity {
+    match severity {
+        Severity::Unknown => sink::Severity::Unknown,
+        Severity::Informational => sink::Severity::Informational,
+        Severity::Low => sink::Severity::Low,
+        Severity::Medium => sink::Severity::Medium,
+        Severity::High => sink::Severity::High,
+    }
+}
+
+fn time(ticks: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(transform::unix_millis(ticks)).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// The entry was had without its evidence ([`journal::Entry::flags`]).
+pub(crate) const PARTIAL: u8 = 1;

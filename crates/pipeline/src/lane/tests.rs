@@ -1,0 +1,260 @@
+//! A lane between a real journal and a sink that answers as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use journal::{Append, EmbeddedJournal, EmbeddedOptions, FeedName, Key, LanePlan, LaneStart, NewEntry, QueueKind};
+use pipeline_file::plan::{MinSeverity, OnlyPlan, TenantPattern};
+use sink::{Batch, Fate, Fates, Limits, Word};
+use transform::{Envelope, Renderer};
+
+use super::*;
+use crate::signal::{Raise, signal};
+use crate::tenants::Tenants;
+
+const TENANT: &str = "a839b112-1253-6432-9bf6-94542403f21c";
+
+/// What the sink does with the next batch; after the last reply it settles everything.
+#[derive(Clone, Debug)]
+enum Reply {
+    NeverAnswer,
+    NotTaken(fn() -> Fault),
+    Open(fn() -> Fault),
+    Refuse(usize),
+}
+
+#[derive(Debug, Default)]
+struct Destination {
+    replies: VecDeque<Reply>,
+    arrived: Vec<String>,
+}
+
+struct Scripted {
+    destination: Arc<Mutex<Destination>>,
+    answers: VecDeque<Answer>,
+}
+
+#[async_trait]
+impl Sink for Scripted {
+    fn limits(&self) -> Limits {
+        Limits { records: 10, bytes: 1 << 20, outstanding: 2 }
+    }
+
+    fn word(&self) -> Word {
+        Word::Durable
+    }
+
+    async fn send(&mut self, batch: Batch) -> Result<(), Fault> {
+        let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
+        let fates = match destination.replies.pop_front() {
+            Some(Reply::NotTaken(fault)) => return Err(fault()),
+            Some(Reply::NeverAnswer) => return Ok(()),
+            Some(Reply::Open(fault)) => Fates::Open(fault()),
+            Some(Reply::Refuse(nth)) => {
+                let fate = |(index, _)| if index == nth { Fate::Refused("too spicy".into()) } else { Fate::Settled };
+                Fates::Each(batch.records.iter().enumerate().map(fate).collect())
+            }
+            None => Fates::Settled,
+        };
+        let settled = |index: usize| match &fates {
+            Fates::Settled => true,
+            Fates::Open(_) => false,
+            Fates::Each(fates) => matches!(fates[index], Fate::Settled),
+        };
+        let payloads = batch.records.iter().enumerate().filter(|(index, _)| settled(*index));
+        destination.arrived.extend(payloads.map(|(_, record)| alert_number(&record.payload)));
+        self.answers.push_back(Answer { batch: batch.id, fates, ease: None });
+        Ok(())
+    }
+
+    async fn answer(&mut self) -> Answer {
+        match self.answers.pop_front() {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn flush(&mut self) {}
+
+    async fn probe(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+struct Setting {
+    _folder: tempfile::TempDir,
+    journal: Arc<EmbeddedJournal>,
+    destination: Arc<Mutex<Destination>>,
+    status: Arc<LaneStatus>,
+    drain: (Raise, Signal),
+    stop: (Raise, Signal),
+    only: OnlyPlan,
+}
+
+impl Setting {
+    async fn new(alerts: u32, replies: impl IntoIterator<Item = Reply>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = EmbeddedJournal::open(EmbeddedOptions {
+            path: folder.path().join("data"),
+            max_size: 1 << 30,
+            keep: Duration::from_secs(3_600),
+            remember: Duration::from_secs(86_400),
+            lanes: vec![LanePlan { name: "siem".into(), was: None, from: LaneStart::Now }],
+        })
+        .await
+        .unwrap();
+        let name = FeedName { tenant_id: TENANT.into(), source: "alerts".into() };
+        let feed = journal.open_feed(&name, "mde_alerts").await.unwrap().id;
+        let entries = (0..alerts).map(entry).collect();
+        let checkpoints = vec![("live".to_owned(), b"1".to_vec())];
+        journal.append(Append { feed, queue: QueueKind::Live, entries, checkpoints, reread: false }).await.unwrap();
+        let destination = Destination { replies: replies.into_iter().collect(), arrived: Vec::new() };
+        Self {
+            _folder: folder,
+            journal,
+            destination: Arc::new(Mutex::new(destination)),
+            status: Arc::default(),
+            drain: signal(),
+            stop: signal(),
+            only: OnlyPlan::default(),
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        let id = self.journal.lanes()[0].id;
+        let tenants = Arc::new(Tenants::default());
+        let rendering = Rendering::new(Renderer::json(Envelope::None), self.only.clone(), tenants);
+        let sink = Box::new(Scripted { destination: Arc::clone(&self.destination), answers: VecDeque::new() });
+        Lane::new(id, self.journal.clone(), rendering, sink, Arc::clone(&self.status), None, self.drain.1.clone())
+    }
+
+    async fn drained(&self) -> LaneEnd {
+        self.drain.0.raise();
+        let running = self.lane().run(self.stop.1.clone());
+        timeout(Duration::from_secs(20), running).await.expect("the lane ends").unwrap()
+    }
+
+    fn arrived(&self) -> Vec<String> {
+        self.destination.lock().unwrap().arrived.clone()
+    }
+
+    fn backlog(&self) -> u64 {
+        self.journal.backlog(self.journal.lanes()[0].id)
+    }
+}
+
+fn entry(number: u32) -> NewEntry {
+    let severity = if number.is_multiple_of(2) { "High" } else { "Low" };
+    let time = 637_308_392_000_000_000 + i64::from(number);
+    let json = format!(r#"{{"id":"da{number}","severity":"{severity}","lastUpdateTime":"2020-07-20T10:53:50.19Z"}}"#);
+    let mut id = [0; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    NewEntry { key: Key { time, id }, flags: 0, bytes: Bytes::from(json) }
+}
+
+fn alert_number(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(payload);
+    text.split("\"da").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned()
+}
+
+fn numbers(numbers: impl IntoIterator<Item = u32>) -> Vec<String> {
+    numbers.into_iter().map(|number| number.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_lane_delivers_everything_in_order_and_drains() {
+    let setting = Setting::new(95, []).await;
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!(setting.arrived(), numbers(0..95));
+    assert_eq!((setting.backlog(), setting.status.delivered.get()), (0, 95));
+}
+
+/// Guarantee: what was open or not taken goes again, in order, and arrives once.
+#[tokio::test]
+async fn what_has_no_outcome_goes_again() {
+    let busy = || Fault::retry("the destination is busy");
+    let setting = Setting::new(40, [Reply::Open(busy), Reply::NotTaken(busy)]).await;
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!(setting.arrived(), numbers(0..40));
+    assert_eq!(setting.status.condition.get(), Condition::Running);
+}
+
+/// Guarantee: a refused record is a dead letter with its reason; its neighbours arrive and the marks move on.
+#[tokio::test]
+async fn a_refused_record_is_set_aside_alone() {
+    let setting = Setting::new(30, [Reply::Refuse(3)]).await;
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!(setting.arrived(), numbers((0..30).filter(|number| *number != 3)));
+    let lane = setting.journal.lanes()[0].id;
+    let letters = setting.journal.dead_letters(lane, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].reason.as_str(), letters[0].entry.place.0), ("too spicy", 3));
+    assert_eq!(setting.backlog(), 0);
+}
+
+/// Guarantee: a batch that is too much is halved until the one record that is refused stands alone.
+#[tokio::test]
+async fn a_rejected_batch_costs_only_the_record_at_fault() {
+    let reject = || Fault::reject("larger than the destination takes");
+    let setting = Setting::new(2, [Reply::NotTaken(reject), Reply::NotTaken(reject)]).await;
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!(setting.arrived(), numbers([1]));
+    assert_eq!(setting.status.dead_letters.get(), 1);
+}
+
+/// Guarantee: a Halt keeps everything; a run that drains ends by it and says what a person must do.
+#[tokio::test]
+async fn a_halt_keeps_everything() {
+    let halt = || Fault::halt("the token was refused").advise("Give the sink a new token.");
+    let setting = Setting::new(25, [Reply::Open(halt), Reply::Open(halt), Reply::Open(halt)]).await;
+    assert_eq!(setting.drained().await, LaneEnd::Halted);
+    assert_eq!(setting.backlog(), 25);
+    let Condition::Halted(sentence) = setting.status.condition.get() else { panic!("the lane is halted") };
+    assert!(sentence.contains("Give the sink a new token."));
+}
+
+/// Guarantee: stopping moves nothing that was not settled; the next start delivers it.
+#[tokio::test]
+async fn what_is_open_when_a_lane_is_stopped_is_delivered_by_the_next() {
+    let setting = Setting::new(20, [Reply::NeverAnswer, Reply::NeverAnswer]).await;
+    let running = tokio::spawn(setting.lane().run(setting.stop.1.clone()));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    assert_eq!(setting.backlog(), 20);
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!(setting.arrived(), numbers(0..20));
+}
+
+/// Guarantee: what the filter leaves out is counted and moves the mark; an unknown severity passes.
+#[tokio::test]
+async fn the_filter_counts_what_it_leaves_out() {
+    let mut setting = Setting::new(20, []).await;
+    setting.only.min_severity = Some(MinSeverity::Medium);
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!(setting.arrived(), numbers((0..20).filter(|number| number % 2 == 0)));
+    assert_eq!((setting.status.filtered.get(), setting.backlog()), (10, 0));
+}
+
+#[tokio::test]
+async fn a_tenant_that_the_filter_does_not_take_is_left_out() {
+    let mut setting = Setting::new(20, []).await;
+    setting.only.tenants = vec![TenantPattern::Name("fabrikam*".into())];
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!((setting.arrived().len(), setting.status.filtered.get(), setting.backlog()), (0, 20, 0));
+}
+
+/// Guarantee: requeued entries go out again, and a lane that drains waits for them.
+#[tokio::test]
+async fn requeued_entries_go_out_again() {
+    let setting = Setting::new(10, []).await;
+    let lane = setting.journal.lanes()[0].id;
+    let queue = setting.journal.reader(lane).next(1).await.unwrap().queue;
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    let again = [2, 5].map(|place| EntryRef { queue, place: journal::Place(place) });
+    assert_eq!(setting.journal.requeue(lane, &again).await.unwrap(), 2);
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!(setting.arrived().split_off(10), numbers([2, 5]));
+}

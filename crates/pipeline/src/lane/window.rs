@@ -1,0 +1,196 @@
+//! Which entries a lane has taken and not yet settled: a mark moves only over leading entries that are accounted for.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use journal::{DeadLetter, EntryRef, LaneId, Place, QueueId, Run, Settlement};
+
+/// One entry on its way through a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) entry: EntryRef,
+    /// It was requeued: it is crossed off by itself, whatever the marks say.
+    pub(crate) requeued: bool,
+}
+
+/// The one place where an entry ends, for a lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Delivered,
+    FilteredOut,
+    SetAside(String),
+}
+
+/// The entries that a lane has taken from the journal and not yet settled.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    queues: HashMap<QueueId, VecDeque<Open>>,
+    /// Queues whose first entry has ended, so that a settlement need not look at all of them.
+    ready: BTreeSet<QueueId>,
+    requeued: Vec<(EntryRef, End)>,
+    open: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    place: Place,
+    end: Option<End>,
+}
+
+impl Window {
+    /// Takes the entries of a run, in its order.
+    pub(crate) fn take(&mut self, run: &Run) {
+        self.open += run.entries.len();
+        if !run.requeued {
+            let queue = self.queues.entry(run.queue).or_default();
+            queue.extend(run.entries.iter().map(|entry| Open { place: entry.place, end: None }));
+        }
+    }
+
+    /// Accounts for an entry.
+    ///
+    /// # Panics
+    /// Where it was never taken or has ended before: the lane has lost count, and nothing may be settled any more.
+    pub(crate) fn end(&mut self, ticket: Ticket, end: End) {
+        self.open -= 1;
+        if ticket.requeued {
+            self.requeued.push((ticket.entry, end));
+            return;
+        }
+        let EntryRef { queue, place } = ticket.entry;
+        let taken = self.queues.get_mut(&queue).expect("an entry ends in a queue that it was taken from");
+        let index = taken.binary_search_by_key(&place, |open| open.place).expect("an entry ends once it was taken");
+        assert!(taken[index].end.replace(end).is_none(), "an entry ends once");
+        if index == 0 {
+            self.ready.insert(queue);
+        }
+    }
+
+    /// Whether every entry taken has ended and been handed to a settlement.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open == 0 && self.ready.is_empty() && self.requeued.is_empty()
+    }
+
+    /// What can be settled now: the leading entries that have ended, and requeued ones in any order.
+    pub(crate) fn settlement(&mut self, lane: LaneId) -> Option<Settlement> {
+        if self.ready.is_empty() && self.requeued.is_empty() {
+            return None;
+        }
+        let mut settlement = Settlement {
+            lane,
+            marks: Vec::with_capacity(self.ready.len()),
+            requeued: Vec::with_capacity(self.requeued.len()),
+            dead_letters: Vec::new(),
+            delivered: 0,
+            filtered: 0,
+        };
+        for queue in std::mem::take(&mut self.ready) {
+            self.settle_leading(queue, &mut settlement);
+        }
+        for (entry, end) in self.requeued.drain(..) {
+            settlement.requeued.push(entry);
+            count(entry, end, &mut settlement);
+        }
+        Some(settlement)
+    }
+
+    fn settle_leading(&mut self, queue: QueueId, settlement: &mut Settlement) {
+        let Some(taken) = self.queues.get_mut(&queue) else { return };
+        let mut mark = None;
+        while let Some(Open { place, end: Some(_) }) = taken.front() {
+            let place = *place;
+            let end = taken.pop_front().and_then(|open| open.end).expect("the front has just been seen to have ended");
+            mark = Some(Place(place.0 + 1));
+            count(EntryRef { queue, place }, end, settlement);
+        }
+        if taken.is_empty() {
+            self.queues.remove(&queue);
+        }
+        settlement.marks.extend(mark.map(|mark| (queue, mark)));
+    }
+}
+
+fn count(entry: EntryRef, end: End, settlement: &mut Settlement) {
+    match end {
+        End::Delivered => settlement.delivered += 1,
+        End::FilteredOut => settlement.filtered += 1,
+        End::SetAside(reason) => settlement.dead_letters.push(DeadLetter { entry, reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use journal::{Entry, FeedInfo, FeedName, Key};
+
+    use super::*;
+
+    const LANE: LaneId = LaneId(1);
+    const QUEUE: QueueId = QueueId(3);
+
+    fn run(places: std::ops::Range<u64>, requeued: bool) -> Run {
+        let name = FeedName { tenant_id: "t".into(), source: "s".into() };
+        let entry =
+            |place| Entry { place: Place(place), key: Key { time: 0, id: [0; 16] }, flags: 0, bytes: Bytes::new() };
+        let feed = Arc::new(FeedInfo { name, kind: "mde_alerts".into() });
+        Run { queue: QUEUE, feed, requeued, entries: places.map(entry).collect() }
+    }
+
+    fn ticket(place: u64, requeued: bool) -> Ticket {
+        Ticket { entry: EntryRef { queue: QUEUE, place: Place(place) }, requeued }
+    }
+
+    /// Guarantee: a mark waits for the first open entry, whatever has ended behind it.
+    #[test]
+    fn a_mark_moves_only_over_leading_entries() {
+        let mut window = Window::default();
+        window.take(&run(10..14, false));
+        window.end(ticket(11, false), End::Delivered);
+        window.end(ticket(13, false), End::Delivered);
+        assert!(window.settlement(LANE).is_none(), "the first entry is open");
+        window.end(ticket(10, false), End::FilteredOut);
+        let settlement = window.settlement(LANE).unwrap();
+        assert_eq!(settlement.marks, [(QUEUE, Place(12))]);
+        assert_eq!((settlement.delivered, settlement.filtered), (1, 1));
+        assert!(!window.is_empty());
+        window.end(ticket(12, false), End::Delivered);
+        assert_eq!(window.settlement(LANE).unwrap().marks, [(QUEUE, Place(14))]);
+        assert!(window.is_empty());
+    }
+
+    /// Guarantee: a dead letter is settled together with the mark that moves over it, never before.
+    #[test]
+    fn a_dead_letter_goes_with_its_mark() {
+        let mut window = Window::default();
+        window.take(&run(0..2, false));
+        window.end(ticket(1, false), End::SetAside("too large".into()));
+        assert!(window.settlement(LANE).is_none());
+        window.end(ticket(0, false), End::Delivered);
+        let settlement = window.settlement(LANE).unwrap();
+        let entry = EntryRef { queue: QUEUE, place: Place(1) };
+        assert_eq!(settlement.dead_letters, [DeadLetter { entry, reason: "too large".into() }]);
+        assert_eq!(settlement.marks, [(QUEUE, Place(2))]);
+    }
+
+    /// Guarantee: requeued entries are crossed off by themselves and move no mark.
+    #[test]
+    fn requeued_entries_move_no_mark() {
+        let mut window = Window::default();
+        window.take(&run(0..2, true));
+        window.end(ticket(1, true), End::Delivered);
+        let settlement = window.settlement(LANE).unwrap();
+        assert!(settlement.marks.is_empty());
+        assert_eq!(settlement.requeued, [EntryRef { queue: QUEUE, place: Place(1) }]);
+        assert!(!window.is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "an entry ends once")]
+    fn an_entry_that_ends_twice_is_a_broken_count() {
+        let mut window = Window::default();
+        window.take(&run(0..2, false));
+        window.end(ticket(1, false), End::Delivered);
+        window.end(ticket(1, false), End::Delivered);
+    }
+}

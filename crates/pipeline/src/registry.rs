@@ -1,0 +1,133 @@
+//! From the plan's kinds to the crates that do them: the one place that names them all.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use atp_source::{Api, AppOptions, Application, FeedOptions, HttpClient, HttpOptions, Mode, Planner, Quota, Secret};
+use fault::Fault;
+use journal::{EmbeddedOptions, LanePlan, LaneStart};
+use pipeline_file::SecretSource;
+use pipeline_file::plan::{
+    DestinationPlan, EnvelopePlan, FormatPlan, Plan, SinkPlan, SourceKind, SourcePlan, Start, TenantPlan, TokenEndpoint,
+};
+use secrecy::SecretString;
+use sink::Sink;
+use sink_file::FileSink;
+use transform::{CefHeader, Envelope, Renderer};
+
+/// The journal that the plan asks for.
+pub(crate) fn journal(plan: &Plan) -> EmbeddedOptions {
+    let lane = |sink: &SinkPlan| LanePlan {
+        name: sink.name.clone(),
+        was: sink.was.clone(),
+        from: match sink.from {
+            Start::Journal => LaneStart::Journal,
+            Start::Now => LaneStart::Now,
+            Start::Since(age) => LaneStart::Since(age),
+        },
+    };
+    EmbeddedOptions {
+        path: plan.journal.path.clone(),
+        max_size: plan.journal.max_size,
+        keep: plan.journal.keep,
+        remember: plan.journal.remember,
+        lanes: plan.sinks.iter().map(lane).collect(),
+    }
+}
+
+/// The sink that a lane sends to.
+pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
+    Ok(match &plan.destination {
+        DestinationPlan::File(path) => Box::new(FileSink::file(path)?),
+        DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()),
+    })
+}
+
+/// The renderer of a lane.
+pub(crate) fn renderer(format: &FormatPlan) -> Renderer {
+    match format {
+        FormatPlan::Cef(header) => Renderer::cef(CefHeader {
+            vendor: header.vendor.clone(),
+            product: header.product.clone(),
+            version: header.version.clone(),
+        }),
+        FormatPlan::Json { envelope: EnvelopePlan::None } => Renderer::json(Envelope::None),
+        FormatPlan::Json { envelope: EnvelopePlan::Wrap } => Renderer::json(Envelope::Wrap),
+    }
+}
+
+/// What all feeds share towards Microsoft: one HTTP client, one application a tenant, one planner an API.
+pub(crate) struct Sources {
+    http: HttpClient,
+    mode: Mode,
+    planners: HashMap<(String, String, SourceKind), Arc<Planner>>,
+}
+
+impl Sources {
+    pub(crate) fn new(plan: &Plan, mode: Mode) -> Result<Self, Fault> {
+        let mut ca_files: Vec<PathBuf> = plan.tenants.iter().filter_map(|tenant| tenant.ca.clone()).collect();
+        ca_files.sort();
+        ca_files.dedup();
+        let http =
+            HttpClient::new(HttpOptions { ca_files, user_agent: USER_AGENT.to_owned(), ..HttpOptions::default() })?;
+        Ok(Self { http, mode, planners: HashMap::new() })
+    }
+
+    /// Who we are in a tenant.
+    pub(crate) fn application(&self, tenant: &TenantPlan) -> Result<Arc<Application>, Fault> {
+        let options = AppOptions {
+            tenant_id: tenant.tenant_id.clone(),
+            client_id: tenant.client_id.clone(),
+            authority: tenant.authority.clone(),
+            secret: Arc::new(ReferredSecret(tenant.client_secret.clone())),
+        };
+        Ok(Arc::new(Application::new(self.http.clone(), options)?))
+    }
+
+    /// How a feed is read.
+    pub(crate) fn feed(&mut self, tenant: &TenantPlan, source: &SourcePlan) -> FeedOptions {
+        FeedOptions {
+            api: match source.kind {
+                SourceKind::AlertsExport => Api::AlertsExport,
+                SourceKind::MdeAlerts => Api::MdeAlerts { expand_evidence: source.expand_evidence },
+            },
+            base: source.base.clone(),
+            resource: source.resource.clone(),
+            token_endpoint: match source.token_endpoint {
+                TokenEndpoint::V1 => atp_source::TokenEndpoint::V1,
+                TokenEndpoint::V2 => atp_source::TokenEndpoint::V2,
+            },
+            poll_every: source.poll_every,
+            look_back: source.look_back,
+            start: source.start,
+            page_size: source.page_size,
+            tenant_id: tenant.tenant_id.clone(),
+            mode: self.mode,
+            planner: self.planner(tenant, source),
+        }
+    }
+
+    /// Microsoft counts calls by application, tenant and API.
+    fn planner(&mut self, tenant: &TenantPlan, source: &SourcePlan) -> Arc<Planner> {
+        let who = (tenant.client_id.clone(), tenant.tenant_id.clone(), source.kind);
+        let quota = Quota {
+            per_minute: source.quota.per_minute,
+            per_hour: source.quota.per_hour,
+            reserve_percent: source.quota.reserve_percent,
+        };
+        Arc::clone(self.planners.entry(who).or_insert_with(|| Arc::new(Planner::new(quota))))
+    }
+}
+
+/// A secret that is read where it is kept, each time that it is needed: a rotated one is found by itself.
+struct ReferredSecret(SecretSource);
+
+impl Secret for ReferredSecret {
+    fn read(&self) -> Result<SecretString, String> {
+        self.0.read().map_err(|error| error.to_string())
+    }
+}
+
+/// Microsoft's convention for partners: `MdatpPartner-<Company>-<Product>/<version>`.
+const USER_AGENT: &str = concat!("MdatpPartner-AtpForwarder-AtpForwarder/", env!("CARGO_PKG_VERSION"));

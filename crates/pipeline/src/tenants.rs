@@ -1,0 +1,40 @@
+//! The tenants of the plan, as lanes know them: by their Entra tenant id.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use pipeline_file::plan::Plan;
+
+/// What a lane needs to know of a tenant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tenant {
+    /// The Entra tenant id.
+    pub(crate) id: String,
+    /// Its name in the file.
+    pub(crate) name: Arc<str>,
+    /// The operator's own words for it.
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// All tenants of the plan.
+#[derive(Debug, Default)]
+pub(crate) struct Tenants(HashMap<String, Arc<Tenant>>);
+
+impl Tenants {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let tenant = |tenant: &pipeline_file::plan::TenantPlan| Tenant {
+            id: tenant.tenant_id.clone(),
+            name: tenant.name.as_str().into(),
+            labels: tenant.labels.clone(),
+        };
+        Self(plan.tenants.iter().map(|plan| (plan.tenant_id.clone(), Arc::new(tenant(plan)))).collect())
+    }
+
+    /// The tenant with this id. One that has left the file while its entries still wait goes by its id.
+    pub(crate) fn find(&self, id: &str) -> Arc<Tenant> {
+        self.0
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Tenant { id: id.to_owned(), name: id.into(), labels: BTreeMap::new() }))
+    }
+}

@@ -1,0 +1,119 @@
+//! Kills at any moment lose nothing.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use atp_sim::{Options, Population, TenantOptions};
+use end_to_end::{Delivered, Place, Running, Settings, Site, Summary, phase};
+
+const KILLS: u32 = 50;
+const INJECTED: u32 = 20;
+/// What may arrive twice for a kill: what was in flight (two batches of the file sink) and one batch.
+const COPIES_FOR_A_KILL: usize = 3 * 4_096;
+
+fn site(alerts: u32) -> (Site, Vec<TenantOptions>) {
+    let population = Population { hostile: 0.05, ..Population::at_rest(alerts) };
+    let tenants = vec![
+        TenantOptions::named("contoso").with_alerts(population.clone()),
+        TenantOptions::named("fabrikam").with_alerts(population),
+    ];
+    (Site::start(Options { tenants: tenants.clone(), ..Options::default() }), tenants)
+}
+
+/// Everything sent has arrived, every copy with the record id of the first.
+fn assert_nothing_lost(site: &Site, place: &Place, kills: usize) -> Summary {
+    place.start(&["run", "--once"]).finish(Duration::from_secs(120)).assert_done();
+    let delivered = Delivered::read(&place.output());
+    let summary = site.expect_all(&delivered);
+    let copies = delivered.copies();
+    println!("{summary}; {kills} kills, {copies} copies");
+    assert!(copies <= kills * COPIES_FOR_A_KILL, "{copies} copies for {kills} kills");
+    summary
+}
+
+/// Scenario: 50 kills at random moments of one long way, a rate keeping it long.
+/// Guarantee: nothing is lost; the kills hit at least five phases of the work.
+#[test]
+fn random_kills_lose_nothing() {
+    let (site, tenants) = site(12_000);
+    let settings = Settings { out: "max_rate: 4000/s".to_owned(), ..Settings::mde("page_size: 200, start: 7d") };
+    let place = Place::new(&site.simulator, &tenants, &settings);
+    let mut phases = BTreeMap::new();
+    let mut dice = fastrand::Rng::with_seed(7);
+    for kill in 0..KILLS {
+        let log = place.path(&format!("log.{kill}"));
+        let running = Running::start(&mut place.command(&["--log", "trace", "run"]), &log);
+        std::thread::sleep(Duration::from_millis(dice.u64(5..250)));
+        let killed = running.kill();
+        assert_eq!(killed.signal(), Some(9), "{}", killed.log);
+        *phases.entry(phase(&killed.log)).or_insert(0) += 1;
+    }
+    println!("kills by phase: {phases:?}");
+    assert!(phases.len() >= 5, "the kills hit only {phases:?}");
+    assert_nothing_lost(&site, &place, KILLS as usize);
+}
+
+/// Scenario: the kernel kills the process at its n-th fdatasync, write and rename, for many n.
+/// Guarantee: nothing is lost.
+#[test]
+fn kills_at_system_calls_lose_nothing() {
+    let (site, tenants) = site(1_500);
+    let mut hit = BTreeMap::new();
+    for (call, step) in [("fdatasync", 2), ("pwrite64", 9), ("rename", 1)] {
+        for n in 0..INJECTED {
+            let place = Place::new(&site.simulator, &tenants, &Settings::mde("page_size: 100, start: 7d"));
+            if call == "rename" {
+                place.damage_journal();
+            }
+            let inject = format!("inject={call}:signal=KILL:when={}", 1 + n * step);
+            let mut strace = Command::new("strace");
+            let trace = place.path("strace");
+            strace.args(["-f", "-qq", "-o"]).arg(&trace).args(["-e", &inject, "-e", "trace=none"]);
+            let program = place.command(&["run", "--once"]);
+            strace.arg(program.get_program()).args(program.get_args());
+            let finished = place.start_command(&mut strace).finish(Duration::from_secs(120));
+            if finished.code() != Some(0) {
+                *hit.entry(call).or_insert(0) += 1;
+            }
+            assert_nothing_lost(&site, &place, 1);
+        }
+    }
+    println!("kills at system calls: {hit:?}");
+    assert!(hit.values().sum::<u32>() >= 45 && hit.len() == 3, "too few kills hit: {hit:?}");
+}
+
+/// Guarantee: no request for a next page leaves before the sync that follows the append of the last.
+#[test]
+fn no_page_is_asked_for_before_the_last_is_on_disk() {
+    let population = Population::at_rest(3_000);
+    let tenants = vec![TenantOptions::named("contoso").with_alerts(population)];
+    let site = Site::start(Options { tenants: tenants.clone(), ..Options::default() });
+    let settings = Settings { out: "max_rate: 1/s".to_owned(), ..Settings::mde("page_size: 250, start: 7d") };
+    let place = Place::new(&site.simulator, &tenants, &settings);
+    let trace = place.path("strace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-y", "-s", "64", "-o"]).arg(&trace);
+    strace.args(["-e", "trace=sendto,sendmsg,write,writev,fdatasync,fsync"]);
+    let program = place.command(&["run", "--once", "--within", "20s"]);
+    strace.arg(program.get_program()).args(program.get_args());
+    place.start_command(&mut strace).finish(Duration::from_secs(120));
+
+    let text = std::fs::read_to_string(&trace).expect("strace has written its trace");
+    let mut synced = true;
+    let mut requests = 0;
+    for line in text.lines() {
+        let synced_journal = line.contains("sync(") || line.contains("sync resumed");
+        if synced_journal && line.ends_with("= 0") && (line.contains("journal") || line.contains("resumed")) {
+            synced = true;
+        }
+        if line.contains("GET /api/alerts") {
+            requests += 1;
+            // The first answers of the walk all bring rows that are new.
+            assert!(synced || requests > 12, "request {requests} left before the last page was synced: {line}");
+            synced = false;
+        }
+    }
+    println!("{requests} requests, each after the sync of the page before");
+    assert!(requests >= 12, "{requests} requests were seen");
+}

@@ -1,0 +1,8 @@
+//! The whole product against real parts: the release binary as a process, from `ATP_BIN_DIR`.
+
+mod command_line;
+mod completeness;
+mod disk;
+mod kills;
+mod lateness;
+mod secrets;
