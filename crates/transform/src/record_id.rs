@@ -14,7 +14,7 @@ use crate::text::{Piece, Text};
 /// |---|---|
 /// | any | the Entra tenant id in lower case |
 /// | 1 | `0x00` |
-/// | any | the alert id as UTF-8, its JSON escapes resolved, a lone surrogate as U+FFFD |
+/// | any | the alert id as UTF-8, its JSON escapes resolved, a lone surrogate as U+FFFD; all of an alert without one |
 /// | 1 | `0x00` |
 /// | 8 | the update time in .NET ticks, a big-endian signed integer; 0 where it is missing or no time |
 /// | 4 | the evidence index, big-endian: [`RecordId::WHOLE`] or [`RecordId::PARTIAL`] |
@@ -31,11 +31,16 @@ impl RecordId {
 
     /// The id of a revision of an alert.
     pub fn of(tenant_id: &str, alert_id: &str, update_ticks: i64, evidence_index: u32) -> Self {
-        Self::digest(tenant_id, update_ticks, evidence_index, |sha| sha.update(alert_id.as_bytes()))
+        Self::of_bytes(tenant_id, alert_id.as_bytes(), update_ticks, evidence_index)
     }
 
-    /// The id of a revision whose alert id is made of pieces of JSON, so that nothing is copied.
-    pub(crate) fn of_parts(tenant_id: &str, alert_id: &[Text<'_>], update_ticks: i64, evidence_index: u32) -> Self {
+    /// The id of a revision under any bytes.
+    pub(crate) fn of_bytes(tenant_id: &str, alert_id: &[u8], update_ticks: i64, evidence_index: u32) -> Self {
+        Self::digest(tenant_id, update_ticks, evidence_index, |sha| sha.update(alert_id))
+    }
+
+    /// The id of a revision whose alert id is made of texts of the input, so that nothing is copied.
+    pub(crate) fn of_texts(tenant_id: &str, alert_id: &[Text<'_>], update_ticks: i64, evidence_index: u32) -> Self {
         Self::digest(tenant_id, update_ticks, evidence_index, |sha| {
             for piece in alert_id.iter().flat_map(|part| part.decoded()) {
                 match piece {

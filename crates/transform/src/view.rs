@@ -11,6 +11,7 @@ use crate::ticks;
 /// An alert as all formats and filters see it. Reading it copies nothing.
 pub struct View<'a> {
     shape: Shape,
+    raw: &'a [u8],
     fields: Fields<'a>,
 }
 
@@ -48,7 +49,7 @@ impl<'a> View<'a> {
         if shape == Shape::MdeAlert {
             fields.offer(Field::DnsDomain, dns_domain(fields.get(Field::DnsName)));
         }
-        Ok(Self { shape, fields })
+        Ok(Self { shape, raw, fields })
     }
 
     /// How bad it is.
@@ -71,14 +72,15 @@ impl<'a> View<'a> {
     /// The id of its record in a tenant. `partial` says that it was had without its evidence.
     ///
     /// The alert id is `id`; of an export row `FullId`, else `AlertId:AlertPart`, for the rows of one alert share the
-    /// rest.
+    /// rest. What has no id is named by its own bytes.
     pub fn record_id(&self, tenant_id: &str, partial: bool) -> RecordId {
         let index = if partial { RecordId::PARTIAL } else { RecordId::WHOLE };
         let alert_id = self.text(Field::AlertId);
         let full_id = self.text(Field::FullId);
-        let of = |parts: &[Text<'_>]| RecordId::of_parts(tenant_id, parts, self.updated(), index);
+        let of = |parts: &[Text<'_>]| RecordId::of_texts(tenant_id, parts, self.updated(), index);
         match self.shape {
             Shape::LegacyRow if full_id.is_some() => of(&[full_id]),
+            _ if !alert_id.is_some() => RecordId::of_bytes(tenant_id, self.raw, self.updated(), index),
             Shape::LegacyRow => of(&[alert_id, Text::new(b":"), self.text(Field::AlertPart)]),
             Shape::MdeAlert => of(&[alert_id]),
         }

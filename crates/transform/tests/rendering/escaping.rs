@@ -54,6 +54,13 @@ fn hostile_texts_stay_texts() {
     }
 }
 
+/// Guarantees that each escape of JSON is resolved before anything is sanitised.
+#[test]
+fn each_escape_of_json_is_resolved() {
+    let line = cef(Shape::MdeAlert, r#"{"description":"\"\\\/|\b|\f|\n|\r|\t|\u00e9|\u003D"}"#);
+    assert_eq!(line.get("msg"), Some("\"\\/|<U+0008>|<U+000C>|\n|\r| |é|="));
+}
+
 /// Guarantees that a lone surrogate fails nothing and shows as U+FFFD.
 #[test]
 fn a_lone_surrogate_is_a_replacement_character() {
@@ -73,7 +80,8 @@ fn a_lone_surrogate_is_a_replacement_character() {
 
 /// A text of the kind that breaks escapers, short or around a limit.
 fn text() -> impl Strategy<Value = String> {
-    let hostile = "[\\\\|=\n\r\t \"a-cé😀\u{0}\u{1b}\u{7f}\u{9b}\u{85}\u{200b}\u{202e}\u{2028}\u{feff}\u{fffd}]{0,24}";
+    let hostile =
+        "[\\\\|=\n\r\t \"a-cé😀\u{0}\u{8}\u{c}\u{1b}\u{7f}\u{9b}\u{85}\u{200b}\u{202e}\u{2028}\u{feff}\u{fffd}]{0,24}";
     let around = (prop::sample::select(vec![38_usize, 61, 98, 253, 510, 1021, 3998]), "[=\\\\a \n\u{202e}é]{0,8}");
     prop_oneof![
         4 => hostile,

@@ -142,6 +142,7 @@ fn only_what_is_no_object_is_refused() {
         (r#"{"a":01}"#, "a comma or a closing brace is missing at byte 6"),
         (r#"{"a":tru}"#, "true, false or null is missing at byte 6"),
         (r#"{"a":"\x"}"#, "an escape is missing at byte 6"),
+        (r#"{"a":"\u12g4"}"#, "an escape is missing at byte 6"),
         ("{\"a\":\"\n\"}", "a closing quote is missing at byte 6"),
         (r#"{"a":[1 2]}"#, "a comma or a closing bracket is missing at byte 8"),
         (r#"{"a":-}"#, "a digit is missing at byte 6"),
@@ -176,6 +177,12 @@ fn a_record_id_is_the_digest_that_the_documentation_says() {
     assert_eq!(id_of(Shape::MdeAlert, spelled, false), GOLDEN_MDE);
     let surrogate = r#"{"id":"\ud83dx\ud83d\ude00","lastUpdateTime":"never"}"#;
     assert_eq!(id_of(Shape::MdeAlert, surrogate, false), GOLDEN_SURROGATE);
+
+    let nameless = r#"{"id":"", "title":"x"}"#;
+    assert_eq!(
+        id_of(Shape::MdeAlert, nameless, false),
+        RecordId::of(TENANT_ID, nameless, 0, RecordId::WHOLE).to_string()
+    );
 
     let row = r#"{"AlertId":"da1_2","AlertPart":3,"FullId":"da1_2:Ab+/=","LastProcessedTimeUtc":"2020-09-30T14:11:44.0779765Z"}"#;
     assert_eq!(id_of(Shape::LegacyRow, row, false), GOLDEN_ROW);
