@@ -100,7 +100,8 @@ impl Control {
         Some(alert_id(tenant.site.seed, index, created))
     }
 
-    /// Updates an alert that the APIs show, at this update time, showing at once; false where there is none.
+    /// Updates an alert that the APIs show, at this update time, showing at once; false where there is none, or where
+    /// its present update time is not earlier.
     pub fn update_alert(&self, tenant: &str, id: &str, updated: DateTime<Utc>) -> bool {
         let Some(tenant) = self.world.tenant_of_name(tenant) else { return false };
         let now = self.world.clock.now();
@@ -108,7 +109,8 @@ impl Control {
         let index = index_of(tenant.site.seed, id);
         let shown = index.and_then(|index| holdings.alert(index));
         let own = shown.filter(|row| alert_id(tenant.site.seed, row.index, row.created) == id);
-        own.is_some_and(|row| holdings.update(row.index, ticks::from_utc(updated), now))
+        let updated = ticks::from_utc(updated);
+        own.filter(|row| row.updated < updated).is_some_and(|row| holdings.update(row.index, updated, now))
     }
 
     /// Makes an alert that the APIs show difficult, or easy again; false where there is none.
@@ -184,7 +186,7 @@ pub(crate) fn answer(world: &Arc<World>, method: &Method, path: &str, body: &[u8
 
 fn record(world: &World) -> Answer {
     match world.write_record() {
-        Ok(()) => Answer::new(StatusCode::OK, "application/json", world.record().to_json()),
+        Ok(json) => Answer::new(StatusCode::OK, "application/json", json),
         Err(error) => {
             let message = format!("failed to write the record: {error}");
             Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": message}))
@@ -227,7 +229,7 @@ fn fulfil(control: &Control, wishes: Wishes) -> Result<Answer, String> {
     }
     for update in &wishes.update {
         if !control.update_alert(&update.tenant, &update.id, control.now()) {
-            return Err(format!("there is no alert '{}'", update.id));
+            return Err(format!("there is no alert '{}' to update", update.id));
         }
     }
     Ok(Answer::json(StatusCode::OK, &json!({"now": ticks::text(control.world.clock.now()), "added": added})))

@@ -182,7 +182,7 @@ impl Fault {
         Self::TooManyRequests { retry_after: Some(seconds.to_string()) }
     }
 
-    /// The answers of the fault names that the command line knows.
+    /// The fault of a short name, as the command line takes it.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "429" => Self::too_many_requests(1),

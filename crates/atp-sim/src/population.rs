@@ -106,7 +106,7 @@ pub struct Special {
     /// The JSON of the alert, sent as it stands instead of one made up, but for `$ID`, `$CREATED` and `$UPDATED`,
     /// which are filled in.
     pub body: Option<String>,
-    /// Answers with this alert in them fail.
+    /// Answers of the public API with this alert in them fail.
     pub poison: Option<Poison>,
     /// Its description has so many bytes.
     pub description_bytes: usize,

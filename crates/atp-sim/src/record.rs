@@ -126,7 +126,7 @@ pub(crate) struct Delivery {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RowKey {
     index: u32,
-    number: u8,
+    number: u16,
     created: i64,
     time: i64,
 }
@@ -156,7 +156,7 @@ pub(crate) struct Ledger {
 
 #[derive(Default)]
 struct FeedLedger {
-    rows: HashMap<(u32, u8), SentRow>,
+    rows: HashMap<(u32, u16), SentRow>,
     rows_sent: u64,
     answers_sent: u64,
 }
@@ -212,7 +212,7 @@ impl Ledger {
 
 fn feed_record(tenant: &Tenant, source: Source, feeds: &[FeedLedger; 2], now: i64) -> FeedRecord {
     let feed = &feeds[source as usize];
-    let id = |index: u32, number: u8, created: i64, time: i64| match source {
+    let id = |index: u32, number: u16, created: i64, time: i64| match source {
         Source::Mde => alert_id(tenant.site.seed, index, created),
         Source::Export => full_id(tenant.site.seed, &DetectionRow { index, part: number, created, processed: time }),
     };

@@ -141,7 +141,10 @@ impl Simulator {
     pub async fn stop(mut self) -> io::Result<()> {
         let _ = self.stop.send(true);
         while self.listeners.join_next().await.is_some() {}
-        self.world.write_record()
+        if self.options.record_file.is_some() {
+            self.world.write_record()?;
+        }
+        Ok(())
     }
 }
 

@@ -115,12 +115,13 @@ impl World {
         self.ledger().record(&self.tenants, self.clock.now())
     }
 
-    /// Writes the record where the options say, if they do.
-    pub(crate) fn write_record(&self) -> io::Result<()> {
-        match &self.record_file {
-            Some(path) => std::fs::write(path, self.record().to_json()),
-            None => Ok(()),
+    /// The record as JSON, also written where the options say, if they do.
+    pub(crate) fn write_record(&self) -> io::Result<String> {
+        let json = self.record().to_json();
+        if let Some(path) = &self.record_file {
+            std::fs::write(path, &json)?;
         }
+        Ok(json)
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -11,7 +11,7 @@ use crate::tenant::DetectionRow;
 use crate::ticks;
 
 /// How many detections an alert begins with.
-pub(crate) fn initial_parts(seed: u64, index: u32) -> u8 {
+pub(crate) fn initial_parts(seed: u64, index: u32) -> u16 {
     match mix(mix(seed, 17), u64::from(index)) % 10 {
         0 => 3,
         1 | 2 => 2,

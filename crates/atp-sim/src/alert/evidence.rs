@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 
+use crate::alert::traits::Oddity;
 use crate::alert::{Json, Site, Text, Traits, guid};
 use crate::dice::{self, Topic};
 use crate::tenant::AlertRow;
@@ -16,7 +17,7 @@ pub(crate) fn write_evidence(json: &mut Json<'_>, site: &Site, row: &AlertRow, t
     let padding = if bytes == 0 { String::new() } else { "B".repeat(bytes) };
     for nth in 0..found.max(usize::from(bytes > 0)) {
         let mut kind = kinds[nth % kinds.len()];
-        if traits.severity == "Catastrophic" {
+        if traits.oddity == Some(Oddity::Unknown) {
             kind = "NeuralImplant";
         }
         let long = if nth == 0 { padding.as_str() } else { "" };

@@ -42,7 +42,7 @@ const ODDITIES: [Oddity; 5] =
     [Oddity::EmptyStrings, Oddity::NullText, Oddity::NoDevice, Oddity::OlderShape, Oddity::Unknown];
 
 impl Traits {
-    pub(crate) fn of(site: &Site, index: u32, revision: u8, hostile: bool) -> Self {
+    pub(crate) fn of(site: &Site, index: u32, revision: u16, hostile: bool) -> Self {
         let mut rng = dice::dice(site.seed, u64::from(index), Topic::Traits);
         let scenario = &SCENARIOS[rng.usize(..SCENARIOS.len())];
         let oddity = chance(&mut rng, site.odd).then(|| ODDITIES[rng.usize(..ODDITIES.len())]);
@@ -75,7 +75,7 @@ fn incident(index: u32, rng: &mut Rng) -> i64 {
     }
 }
 
-fn status(revision: u8) -> &'static str {
+fn status(revision: u16) -> &'static str {
     match revision {
         0 => "New",
         1 | 2 => "InProgress",

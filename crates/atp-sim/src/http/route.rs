@@ -23,7 +23,7 @@ use crate::ticks;
 use crate::token::{self, TokenCall, Version};
 use crate::world::World;
 
-/// Requests are small; anything larger is a mistake.
+/// Calls of the APIs are small; an alert that a test brings along may be large.
 const LARGEST_REQUEST: usize = 64 * 1024 * 1024;
 
 /// One call, as the handlers see it.

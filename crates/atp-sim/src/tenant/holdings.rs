@@ -16,7 +16,7 @@ const FIRST_ADDED: u32 = 1 << 31;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct AlertRow {
     pub(crate) index: u32,
-    pub(crate) revision: u8,
+    pub(crate) revision: u16,
     pub(crate) created: i64,
     pub(crate) updated: i64,
 }
@@ -25,7 +25,7 @@ pub(crate) struct AlertRow {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct DetectionRow {
     pub(crate) index: u32,
-    pub(crate) part: u8,
+    pub(crate) part: u16,
     pub(crate) created: i64,
     pub(crate) processed: i64,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Holdings {
     alerts: Vec<AlertState>,
     added: Vec<AlertState>,
     by_update: BTreeSet<(i64, u32)>,
-    detections: BTreeSet<(i64, u32, u8)>,
+    detections: BTreeSet<(i64, u32, u16)>,
     coming: BinaryHeap<Reverse<Coming>>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Holdings {
 struct AlertState {
     created: i64,
     updated: i64,
-    revision: u8,
+    revision: u16,
     shown: bool,
 }
 
@@ -60,7 +60,7 @@ impl AlertState {
 struct Coming {
     visible: i64,
     index: u32,
-    number: u8,
+    number: u16,
     updated: i64,
 }
 
@@ -114,8 +114,9 @@ impl Holdings {
     /// Updates an alert by hand; false where there is none of this index.
     pub(crate) fn update(&mut self, index: u32, updated: i64, visible: i64) -> bool {
         let Some(alert) = self.state(index).copied() else { return false };
-        let planned = self.coming.iter().filter(|next| next.0.index == index).map(|next| next.0.number + 1).max();
-        let number = planned.unwrap_or(alert.revision + u8::from(alert.shown));
+        let planned =
+            self.coming.iter().filter(|next| next.0.index == index).map(|next| next.0.number.saturating_add(1)).max();
+        let number = planned.unwrap_or(alert.revision.saturating_add(u16::from(alert.shown)));
         self.coming.push(coming(index, &Revision { number, updated, visible }));
         true
     }
@@ -142,7 +143,7 @@ impl Holdings {
         from: Bound<i64>,
         to: Bound<i64>,
     ) -> impl DoubleEndedIterator<Item = DetectionRow> + use<'_> {
-        let keys = key_span(from, to, |time| (time, 0, 0), |time| (time, u32::MAX, u8::MAX));
+        let keys = key_span(from, to, |time| (time, 0, 0), |time| (time, u32::MAX, u16::MAX));
         self.detections.range(keys).map(|(processed, index, part)| {
             let created = self.state(*index).map_or(0, |alert| alert.created);
             DetectionRow { index: *index, part: *part, created, processed: *processed }
@@ -180,7 +181,7 @@ impl Holdings {
         self.place(next.index, next.number, next.updated);
     }
 
-    fn place(&mut self, index: u32, revision: u8, updated: i64) {
+    fn place(&mut self, index: u32, revision: u16, updated: i64) {
         let state = match index.checked_sub(FIRST_ADDED) {
             Some(nth) => self.added.get_mut(nth as usize),
             None => self.alerts.get_mut(index as usize),
@@ -198,7 +199,7 @@ impl Holdings {
     }
 
     /// What the export shows of a revision: an alert begins with some detections, each update brings one more.
-    fn detections_of(&self, index: u32, revision: u8, updated: i64) -> Vec<(i64, u32, u8)> {
+    fn detections_of(&self, index: u32, revision: u16, updated: i64) -> Vec<(i64, u32, u16)> {
         let initial = initial_parts(self.seed, index);
         let parts = if revision == 0 { 0..initial } else { initial + revision - 1..initial + revision };
         parts.map(|part| (processed(updated), index, part)).collect()

@@ -11,7 +11,7 @@ use crate::ticks;
 /// One state of one alert: its number from 0, when it was reached and when the API begins to show it (ticks).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Revision {
-    pub(crate) number: u8,
+    pub(crate) number: u16,
     pub(crate) updated: i64,
     pub(crate) visible: i64,
 }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod client;
+mod command;
 mod control;
 mod detections;
 mod faults;
