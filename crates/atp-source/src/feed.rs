@@ -1,14 +1,21 @@
 //! One tenant's one source, read step by step.
 
+mod call;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault::Fault;
+use fault::{Fault, Reach};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::application::{Application, TokenEndpoint};
+use crate::http;
+use crate::key::Keyer;
 use crate::planner::Planner;
+use crate::ticks;
+use crate::walk::{Answer, Ask, DebtOf, Limits, Next, Walk};
 
 /// Which API a feed reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,20 @@ pub enum Api {
         /// Ask for evidence.
         expand_evidence: bool,
     },
+}
+
+impl Api {
+    /// The most rows of one answer, where the API has such a bound.
+    fn cap(self) -> u32 {
+        match self {
+            Self::AlertsExport => u32::MAX,
+            Self::MdeAlerts { .. } => 10_000,
+        }
+    }
+
+    fn has_evidence(self) -> bool {
+        self == Self::MdeAlerts { expand_evidence: true }
+    }
 }
 
 /// How long a feed is read.
@@ -44,9 +65,9 @@ pub struct FeedOptions {
     pub token_endpoint: TokenEndpoint,
     /// How often a poll asks for what is new.
     pub poll_every: Duration,
-    /// How far below the floor the look-back pass asks.
+    /// How far below the floor the look-back pass asks, in the server's time.
     pub look_back: Duration,
-    /// How far back the first reading goes.
+    /// How far back the first reading goes, in the server's time.
     pub start: Duration,
     /// Rows asked for in one call, 1 to 10,000.
     pub page_size: u32,
@@ -58,10 +79,53 @@ pub struct FeedOptions {
     pub planner: Arc<Planner>,
 }
 
+impl FeedOptions {
+    fn limits(&self) -> Limits {
+        let is_export = self.api == Api::AlertsExport;
+        Limits {
+            page_size: self.page_size.clamp(1, 10_000),
+            cap: self.api.cap(),
+            has_evidence: self.api.has_evidence(),
+            filters_created: !is_export,
+            keeps_newest: is_export,
+            look_back: ticks::from_duration(self.look_back),
+            start: ticks::from_duration(self.start),
+            once: self.mode == Mode::Once,
+        }
+    }
+}
+
 /// A tenant's one source, read step by step.
 pub struct Feed {
-    _app: Arc<Application>,
-    _options: FeedOptions,
+    app: Arc<Application>,
+    options: FeedOptions,
+    keyer: Keyer,
+    walk: Walk,
+    /// When the next poll is due.
+    next_poll: Instant,
+    /// Rows that a failure has set free.
+    set_free: Vec<Row>,
+    /// The checkpoint that was handed out last.
+    handed_out: Vec<u8>,
+    last_page: LastPage,
+    counts: Counts,
+}
+
+/// What is still to be learnt of the last page, once the ledger has said which of its rows are new.
+#[derive(Default)]
+struct LastPage {
+    times: Vec<i64>,
+    /// The floor when it was asked for: whatever is new below it was late.
+    floor: i64,
+    server_time: i64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    calls: u64,
+    rows_fetched: u64,
+    rows_new: u64,
+    lateness: Option<i64>,
 }
 
 impl Feed {
@@ -77,28 +141,106 @@ impl Feed {
         checkpoint: Option<&[u8]>,
         reread_from: Option<i64>,
     ) -> Result<Self, Fault> {
-        let _ = (checkpoint, reread_from);
-        Ok(Self { _app: app, _options: options })
+        http::require_private(&options.base)?;
+        let walk = Walk::new(options.limits(), checkpoint, reread_from).map_err(|error| {
+            Fault::halt("failed to read the checkpoint of a feed").caused_by(error).reaching(Reach::Queue)
+        })?;
+        Ok(Self {
+            app,
+            keyer: Keyer::new(&options.tenant_id),
+            options,
+            walk,
+            next_poll: Instant::now(),
+            set_free: Vec::new(),
+            handed_out: checkpoint.map(<[u8]>::to_vec).unwrap_or_default(),
+            last_page: LastPage::default(),
+            counts: Counts::default(),
+        })
     }
 
-    /// Makes at most one call of the API (one more where a token was refused) and says what came of it.
+    /// Makes at most one call of the API (one more where it took a token no longer) and says what came of it.
     ///
     /// A page must be kept, with its checkpoint, before this is called again. Dropping the future loses nothing.
     ///
     /// # Errors
     /// The call failed; the next `next` makes it again. The caller waits before that: back-off, hint, or both.
     pub async fn next(&mut self) -> Result<Step, Fault> {
-        Err(Fault::halt("failed to read a page: not built yet"))
+        if !self.set_free.is_empty() {
+            let rows = std::mem::take(&mut self.set_free);
+            return Ok(self.page(rows));
+        }
+        if Instant::now() >= self.next_poll && self.walk.poll() {
+            self.next_poll = Instant::now() + self.options.poll_every;
+        }
+        match self.walk.next() {
+            Next::Ask(ask) => {
+                let answer = self.call(&ask).await?;
+                Ok(self.answered(&ask, answer))
+            }
+            Next::Done => Ok(self.unkept().unwrap_or(Step::Done)),
+            Next::Idle => Ok(self.unkept().unwrap_or_else(|| Step::Wait(self.until_next_poll()))),
+        }
+    }
+
+    fn answered(&mut self, ask: &Ask, answer: Answer) -> Step {
+        self.counts.rows_fetched += answer.rows.len() as u64;
+        let floor = self.walk.state().map_or(i64::MIN, crate::walk::State::floor);
+        let server_time = answer.server_time;
+        let rows = self.walk.answered(ask, answer);
+        self.last_page = LastPage { times: rows.iter().map(|row| row.time).collect(), floor, server_time };
+        self.page(rows)
+    }
+
+    fn page(&mut self, rows: Vec<Row>) -> Step {
+        let checkpoint = self.checkpoint();
+        self.handed_out.clone_from(&checkpoint);
+        Step::Page(Page { rows, checkpoint })
+    }
+
+    /// An empty page, where the walk has moved without one.
+    fn unkept(&mut self) -> Option<Step> {
+        (self.checkpoint() != self.handed_out).then(|| self.page(Vec::new()))
+    }
+
+    fn checkpoint(&self) -> Vec<u8> {
+        self.walk.state().map(crate::walk::State::checkpoint).unwrap_or_default()
+    }
+
+    fn until_next_poll(&self) -> Duration {
+        self.next_poll.saturating_duration_since(Instant::now())
     }
 
     /// Says which rows of the last page the ledger had not seen before.
     pub fn appended(&mut self, new: &[bool]) {
-        let _ = new;
+        let page = std::mem::take(&mut self.last_page);
+        self.counts.rows_new += new.iter().filter(|new| **new).count() as u64;
+        let late = page.times.iter().zip(new).filter(|&(time, new)| *new && *time > 0 && *time < page.floor);
+        let latest = late.map(|(time, _)| page.server_time - time).max();
+        self.counts.lateness = self.counts.lateness.max(latest);
     }
 
     /// Where the feed stands.
     pub fn status(&self) -> FeedStatus {
-        FeedStatus::default()
+        let state = self.walk.state();
+        let owed = state.iter().flat_map(|state| &state.debts).map(|debt| Owed {
+            what: match &debt.of {
+                DebtOf::Alert { id, .. } => format!("the evidence of alert {}", crate::classify::quote(id)),
+                DebtOf::Span { from, to } => {
+                    format!("update times from {} to {}", ticks::format(*from), ticks::format(*to))
+                }
+            },
+            reason: debt.reason.clone(),
+            since: debt.since,
+        });
+        FeedStatus {
+            floor: state.map(crate::walk::State::floor),
+            server_time: state.map(|state| state.server_time),
+            owed: owed.collect(),
+            lateness: self.counts.lateness.map(ticks::to_duration),
+            calls: self.counts.calls,
+            rows_fetched: self.counts.rows_fetched,
+            rows_new: self.counts.rows_new,
+        }
     }
 }
 
@@ -144,9 +286,10 @@ pub struct FeedStatus {
     pub server_time: Option<i64>,
     /// What the API shows but will not give.
     pub owed: Vec<Owed>,
-    /// How late the latest row became visible after its update time, as far as seen.
+    /// How long after its update time the latest of the late rows was first seen; `None` where none was late. A row is
+    /// late when the floor had passed it.
     pub lateness: Option<Duration>,
-    /// Answers of the API, failed calls included.
+    /// Calls of the API, failed ones included.
     pub calls: u64,
     /// Rows fetched.
     pub rows_fetched: u64,
@@ -157,7 +300,7 @@ pub struct FeedStatus {
 /// Something that the API shows but will not give. It is asked for again at each sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owed {
-    /// A span of update times, or an alert's id.
+    /// A span of update times, or an alert's evidence.
     pub what: String,
     /// Why it cannot be had.
     pub reason: String,

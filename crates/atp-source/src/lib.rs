@@ -1,11 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 mod application;
+mod classify;
 mod feed;
 mod http;
+mod key;
+mod page;
 mod planner;
+mod query;
+mod ticks;
+mod token_answer;
+mod walk;
 
 pub use crate::application::{AppOptions, Application, Secret, TokenEndpoint};
 pub use crate::feed::{Api, Feed, FeedOptions, FeedStatus, Mode, Owed, Page, Row, Step};
 pub use crate::http::{HttpClient, HttpOptions};
+pub use crate::page::rows;
 pub use crate::planner::{Planner, Quota};
