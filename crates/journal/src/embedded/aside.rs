@@ -15,7 +15,7 @@ use super::open::{finish_draft, new_identity};
 use super::row::{CheckpointRow, FeedRow, LaneRow, MetaRow, QueueRow, StoredRow, each, select};
 use super::schema;
 use super::trouble::Trouble;
-use super::waiting::Waiting;
+use super::waiting::{Again, Waiting};
 use super::{EmbeddedOptions, Tuning};
 
 /// How a journal was set aside.
@@ -125,8 +125,9 @@ fn build(files: &Files, options: &EmbeddedOptions, tuning: &Tuning) -> Result<()
     new.execute_batch("BEGIN IMMEDIATE")?;
     let mut kept = HashMap::new();
     for (id, feed) in (0..).zip(feeds) {
-        let reread_from = least(feed.reread_from, waiting.since(&old, feed.id));
-        kept.insert(feed.id, (id, reread_from));
+        let again = waiting.of(&old, feed.id);
+        let reread_from = feed.reread_from.into_iter().chain(again.from).min();
+        kept.insert(feed.id, (id, again));
         FeedRow { id, reread_from, ..feed }.write(&new)?;
         for queue in [2 * id, 2 * id + 1] {
             QueueRow { id: queue, base: 0, tail: 0 }.write(&new)?;
@@ -152,10 +153,6 @@ fn was_forgotten(old: &Connection) -> bool {
     schema::meta(old).map_or(true, |meta| meta.forgotten)
 }
 
-fn least(one: Option<i64>, other: Option<i64>) -> Option<i64> {
-    one.into_iter().chain(other).min()
-}
-
 /// The rows of a table that are whole, and whether these are all.
 pub(super) fn whole_rows<R: StoredRow>(old: &Connection) -> (Vec<R>, bool) {
     let mut rows = Vec::new();
@@ -171,8 +168,8 @@ pub(super) fn whole_rows<R: StoredRow>(old: &Connection) -> (Vec<R>, bool) {
     (rows, is_all)
 }
 
-/// Feeds by their old number: the new one, and from when on they are read again.
-type Kept = HashMap<i64, (i64, Option<i64>)>;
+/// Feeds by their old number: the new one, and what must be asked for again.
+type Kept = HashMap<i64, (i64, Again)>;
 
 fn carry_small(old: &Connection, new: &Connection, kept: &Kept) -> Result<(), Trouble> {
     for checkpoint in whole_rows::<CheckpointRow>(old).0 {
@@ -199,8 +196,8 @@ fn carry_small(old: &Connection, new: &Connection, kept: &Kept) -> Result<(), Tr
     outcome
 }
 
-/// Carries over the keys below each feed's time: whatever was waiting is not older than that, so these are done with,
-/// and looking back over them would bring them a second time. The rest is forgotten, to be read again.
+/// Carries over the keys that are older than what was waiting: these are done with, and reading them again would bring
+/// them a second time. The rest is forgotten, to be new when it is read again.
 fn carry_ledger(old: &Connection, new: &Connection, kept: &Kept) -> Result<(), Trouble> {
     let mut last = None;
     loop {
@@ -237,8 +234,9 @@ fn carry_slices(
         let Some((end, _)) = lines.last() else { return Ok(false) };
         *last = Some(*end);
         for (line, is_whole) in &lines {
-            let Some((feed, reread_from)) = kept.get(&line.feed) else { continue };
-            if *is_whole && reread_from.is_none_or(|from| line.key.time < from) {
+            let Some((feed, again)) = kept.get(&line.feed) else { continue };
+            let is_done = again.waiting_from.is_none_or(|from| line.key.time < from) && !again.lost.contains(&line.key);
+            if *is_whole && is_done {
                 ledger::Line { feed: *feed, ..*line }.insert(new)?;
             }
         }

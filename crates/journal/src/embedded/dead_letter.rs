@@ -6,7 +6,9 @@ use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 
 use super::chunk::{LARGEST_ENTRY, place_out};
+use super::ledger;
 use super::row::{StoredRow, Sum};
+use super::schema::check_table;
 use super::trouble::Trouble;
 use crate::{Entry, Key};
 
@@ -92,6 +94,40 @@ impl DeadLetterRow {
 
     pub(super) fn at(&self) -> std::time::SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.at.try_into().unwrap_or_default())
+    }
+}
+
+/// The letters of a damaged journal that are not whole, by what the API can be asked for again.
+pub(super) struct LostLetters {
+    /// By feed: the keys, as far as they can be told.
+    pub(super) keys: Vec<(i64, Key)>,
+    /// These are all.
+    pub(super) is_all: bool,
+}
+
+impl LostLetters {
+    /// A letter's own key is trusted where the ledger has it too.
+    pub(super) fn find(old: &Connection) -> Self {
+        let mut lost = Self { keys: Vec::new(), is_all: check_table(old, DeadLetterRow::TABLE).is_ok() };
+        lost.is_all &= lost.look(old).is_ok();
+        lost
+    }
+
+    fn look(&mut self, old: &Connection) -> Result<(), Trouble> {
+        let mut statement = old.prepare(&format!("SELECT {} FROM dead_letter", DeadLetterRow::COLUMNS))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let letter = DeadLetterRow::read(row)?;
+            if letter.sum() == row.get::<_, i64>("sum")? {
+                continue;
+            }
+            if ledger::knows(old, letter.feed, &letter.key)? {
+                self.keys.push((letter.feed, letter.key));
+            } else {
+                self.is_all = false;
+            }
+        }
+        Ok(())
     }
 }
 

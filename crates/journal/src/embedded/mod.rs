@@ -82,12 +82,14 @@ pub struct Tuning {
     pub page_size: u32,
     /// Where the time comes from.
     pub clock: Clock,
+    /// How far apart syncs are, at least, while there is more to write than one takes.
+    pub sync_spacing: Duration,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         // Measured: see the README.
-        Self { page_size: 16 * 1024, clock: Clock::default() }
+        Self { page_size: 16 * 1024, clock: Clock::default(), sync_spacing: pace::SPACING }
     }
 }
 
@@ -144,7 +146,7 @@ impl EmbeddedJournal {
         let identity = opened.store.identity;
         let lanes = shared.standing().lanes().iter().map(|standing| standing.lane.clone()).collect();
         let (desk, requests) = mpsc::channel();
-        let writer = Writer::new(opened.store, requests, opened.folder);
+        let writer = Writer::new(opened.store, requests, opened.folder, tuning.sync_spacing);
         let writer = thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run())
@@ -179,10 +181,10 @@ impl EmbeddedJournal {
     /// Has the writer do a task, and waits until it is on disk.
     async fn ask<T: Send + 'static>(
         &self,
-        weight: usize,
+        bytes: usize,
         work: impl FnMut(&mut Store) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let (job, answered) = Job::new(work, weight);
+        let (job, answered) = Job::new(work, bytes);
         self.send(Request::Task(Box::new(job)), answered).await
     }
 
@@ -192,13 +194,25 @@ impl EmbeddedJournal {
         answered: oneshot::Receiver<Result<T, JournalError>>,
     ) -> Result<T, JournalError> {
         self.shared.check_open()?;
-        self.desk.send(request).map_err(|_| self.reason())?;
-        answered.await.unwrap_or_else(|_| Err(self.reason()))
+        // Where it cannot be sent, the answer's other half is gone with it.
+        let _ = self.desk.send(request);
+        match answered.await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.reason().await),
+        }
     }
 
-    /// Why there is no answer any more.
-    fn reason(&self) -> JournalError {
-        self.shared.check_open().err().unwrap_or(JournalError::Closed)
+    /// Why there is no answer any more. The writer says it, at the latest when it ends.
+    async fn reason(&self) -> JournalError {
+        let mut tidings = self.shared.tidings();
+        loop {
+            if let Err(error) = self.shared.check_open() {
+                return error;
+            }
+            if tidings.changed().await.is_err() {
+                return JournalError::Closed;
+            }
+        }
     }
 }
 
@@ -210,8 +224,8 @@ impl Journal for EmbeddedJournal {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, JournalError> {
-        let weight = append.entries.iter().map(|entry| entry.bytes.len()).sum();
-        self.ask(weight, move |store| store.append(&append)).await
+        let bytes = append.entries.iter().map(|entry| entry.bytes.len()).sum();
+        self.ask(bytes, move |store| store.append(&append)).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<(), JournalError> {

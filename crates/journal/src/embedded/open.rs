@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::append::info;
 use super::aside::{self, SetAside};
 use super::chunk::{self, Packer};
+use super::dead_letter::DeadLetterRow;
 use super::folder::{DamageNote, Files, Folder};
 use super::lanes::{Registration, load_queues};
 use super::row::{CheckpointRow, FeedRow, MarkRow, MetaRow, QueueRow, RequeueRow, StoredRow, each, select};
@@ -95,6 +96,7 @@ fn load(files: &Files, options: &EmbeddedOptions, tuning: &Tuning) -> Result<Loa
     verify::<CheckpointRow>(&db)?;
     verify::<RequeueRow>(&db)?;
     verify::<MarkRow>(&db)?;
+    verify::<DeadLetterRow>(&db)?;
     let now = millis(tuning.clock.now());
     let registration = Registration { db: &db, identity: meta.identity, now, keep: span(options.keep) };
     registration.register(&options.lanes, &mut standing)?;
@@ -187,5 +189,6 @@ fn store(
         next_requeue,
         changes: Vec::new(),
         in_use_before: 0,
+        tasks: 0,
     })
 }

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 /// Spaces the syncs out, so that many feeds share one: at most 50 in any second, however they fall. The first after a
 /// quiet time waits for nobody.
 pub(super) struct Pace {
+    spacing: Duration,
     ready_at: Instant,
 }
 
-/// What each sync costs. Forty in a second leave room for the two that a moment of rest has earned.
-const SPACING: Duration = Duration::from_millis(25);
+/// What each sync costs. Forty in a second leave room for those of the commit that ends a rest.
+pub(super) const SPACING: Duration = Duration::from_millis(25);
 
 impl Pace {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { ready_at: now }
+    pub(super) fn new(spacing: Duration, now: Instant) -> Self {
+        Self { spacing, ready_at: now }
     }
 
     /// How long the next commit has to wait.
@@ -23,7 +24,7 @@ impl Pace {
 
     /// Notes syncs that were made.
     pub(super) fn spend(&mut self, syncs: u64, now: Instant) {
-        let cost = SPACING * u32::try_from(syncs).unwrap_or(u32::MAX);
+        let cost = self.spacing * u32::try_from(syncs).unwrap_or(u32::MAX);
         self.ready_at = self.ready_at.max(now) + cost;
     }
 }
@@ -37,7 +38,7 @@ mod tests {
     fn no_second_has_more_than_fifty_syncs() {
         let start = Instant::now();
         for per_commit in [1, 2, 4] {
-            let mut pace = Pace::new(start);
+            let mut pace = Pace::new(SPACING, start);
             let (mut now, mut made) = (start, Vec::new());
             while now < start + Duration::from_secs(5) {
                 now += pace.wait(now);
@@ -55,7 +56,7 @@ mod tests {
     #[test]
     fn rest_is_not_saved_up_and_not_paid_for() {
         let start = Instant::now();
-        let mut pace = Pace::new(start);
+        let mut pace = Pace::new(SPACING, start);
         pace.spend(1, start);
         assert_eq!(pace.wait(start), SPACING);
         let later = start + Duration::from_secs(9);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::row::{MetaRow, StoredRow};
+use super::space::{bytes_in_all, bytes_in_use};
 use super::trouble::Trouble;
 use crate::JournalError;
 
@@ -225,13 +226,12 @@ pub(super) fn check_objects(db: &Connection) -> Result<(), Trouble> {
 /// A file that was cut, or whose note of its length changed. To be asked after a complete checkpoint, for until then
 /// pages may be in the write-ahead log alone.
 fn check_length(db: &Connection, path: &Path) -> Result<(), Trouble> {
-    let pages: u64 = db.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))?.cast_unsigned();
-    let page_size: u64 = db.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?.cast_unsigned();
+    let stated = bytes_in_all(db)?;
     let length = std::fs::metadata(path).map_err(|error| Trouble::io("look at the journal's database", error))?.len();
-    if length == pages * page_size {
-        return Ok(());
+    if length != stated {
+        return Err(Trouble::damaged(format!("the database file has {length} bytes where it says {stated}")));
     }
-    Err(Trouble::damaged(format!("the database file has {length} bytes where it says {pages} pages of {page_size}")))
+    bytes_in_use(db).map(drop)
 }
 
 /// The row of `meta`.

@@ -107,20 +107,25 @@ impl Space {
         if self.held { self.ballast } else { 0 }
     }
 
-    /// Whether `max_size` holds with `pages` in use, `grown` of which no log has seen yet, and `spare` more.
-    /// The log is counted at its limit, so that settles have room to the last.
-    pub(super) fn allows(&self, pages: u64, grown: u64, spare: u64) -> bool {
-        let log = self.wal_limit().max(self.log_length() + grown);
-        pages + log + self.held_ballast() + spare <= self.max
+    /// Whether `max_size` holds with `database` bytes in the database and `written` more in the log. The log counts
+    /// with all that it may grow to, so that settles have room to the last.
+    pub(super) fn allows(&self, database: u64, written: u64) -> bool {
+        let log = self.wal_limit().max(self.log_length() + written);
+        database + log + self.held_ballast() <= self.max
     }
 
     /// What is kept free once the journal was full, so that it is not full again at the next page.
-    pub(super) fn margin(&self) -> u64 {
+    fn margin(&self) -> u64 {
         self.max / 16
     }
 
-    pub(super) fn room(&self, pages: u64) -> Room {
-        let used = pages + self.log_length() + self.held_ballast();
+    /// Whether that margin is free with `in_use` bytes in use: freed pages inside the database are as good as free.
+    pub(super) fn has_margin(&self, in_use: u64) -> bool {
+        self.held && in_use + self.wal_limit() + self.held_ballast() + self.margin() <= self.max
+    }
+
+    pub(super) fn room(&self, in_use: u64) -> Room {
+        let used = in_use + self.log_length() + self.held_ballast();
         Room { used, max: self.max, full_since: self.full_since }
     }
 
@@ -145,14 +150,24 @@ fn write_zeros(file: &mut File, length: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes of the database, with pages that were freed inside it.
+pub(super) fn bytes_in_all(db: &Connection) -> Result<u64, Trouble> {
+    Ok(pragma(db, "PRAGMA page_count")? * page_size(db)?)
+}
+
 /// Bytes of the database that are in use: pages that were freed inside it are room.
 pub(super) fn bytes_in_use(db: &Connection) -> Result<u64, Trouble> {
-    Ok((pragma(db, "PRAGMA page_count")? - pragma(db, "PRAGMA freelist_count")?) * pragma(db, "PRAGMA page_size")?)
+    let (all, free) = (bytes_in_all(db)?, bytes_free_inside(db)?);
+    all.checked_sub(free).ok_or_else(|| Trouble::damaged("more pages are free than there are"))
 }
 
 /// Bytes of the database that were freed inside it.
 pub(super) fn bytes_free_inside(db: &Connection) -> Result<u64, Trouble> {
-    Ok(pragma(db, "PRAGMA freelist_count")? * pragma(db, "PRAGMA page_size")?)
+    Ok(pragma(db, "PRAGMA freelist_count")? * page_size(db)?)
+}
+
+pub(super) fn page_size(db: &Connection) -> Result<u64, Trouble> {
+    pragma(db, "PRAGMA page_size")
 }
 
 fn pragma(db: &Connection, sql: &str) -> Result<u64, Trouble> {

@@ -10,7 +10,7 @@ use super::Clock;
 use super::chunk::{Packer, place_out};
 use super::row::{QueueRow, StoredRow, select};
 use super::shared::Shared;
-use super::space::{Space, bytes_free_inside, bytes_in_use};
+use super::space::{Space, bytes_free_inside, bytes_in_all, bytes_in_use, page_size};
 use super::standing::{Change, Extent};
 use super::trouble::Trouble;
 use crate::{JournalError, LaneId, QueueId, Room};
@@ -33,7 +33,13 @@ pub(super) struct Store {
     pub(super) changes: Vec<Change>,
     /// Bytes in use when it began.
     pub(super) in_use_before: u64,
+    /// How many tasks it was given.
+    pub(super) tasks: u64,
 }
+
+/// How many pages a task usually changes, beside those that it adds: in the ledger, the chunks' index, and the tables
+/// of queues and checkpoints.
+pub(super) const PAGES_OF_A_TASK: u64 = 3;
 
 /// A piece of work for the writer, and whom to tell of it. Until its commit it may be attempted more than once.
 pub(super) trait Task: Send {
@@ -43,22 +49,22 @@ pub(super) trait Task: Send {
     /// Tells its caller: the commit is on disk, or why there is none.
     fn answer(self: Box<Self>, outcome: Result<(), JournalError>);
 
-    /// The bytes it brings, which bound how much is committed together.
-    fn weight(&self) -> usize;
+    /// About how many bytes it writes, which bound how much is committed together.
+    fn weight(&self) -> u64;
 }
 
 /// A task made of a function.
 pub(super) struct Job<T, F> {
     work: F,
-    weight: usize,
+    bytes: usize,
     made: Option<T>,
     answer: oneshot::Sender<Result<T, JournalError>>,
 }
 
 impl<T, F: FnMut(&mut Store) -> Result<T, Trouble>> Job<T, F> {
-    pub(super) fn new(work: F, weight: usize) -> (Self, oneshot::Receiver<Result<T, JournalError>>) {
+    pub(super) fn new(work: F, bytes: usize) -> (Self, oneshot::Receiver<Result<T, JournalError>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { work, weight, made: None, answer }, answered)
+        (Self { work, bytes, made: None, answer }, answered)
     }
 }
 
@@ -74,8 +80,9 @@ impl<T: Send, F: FnMut(&mut Store) -> Result<T, Trouble> + Send> Task for Job<T,
         let _ = answer.send(outcome.map(|()| made.expect("a task is committed after it was attempted")));
     }
 
-    fn weight(&self) -> usize {
-        self.weight
+    fn weight(&self) -> u64 {
+        // JSON shrinks to a tenth or so, but need not.
+        self.bytes as u64 / 2 + PAGES_OF_A_TASK * 16 * 1024
     }
 }
 
@@ -114,6 +121,7 @@ impl Store {
 
     fn begin(&mut self) -> Result<(), Trouble> {
         self.in_use_before = bytes_in_use(&self.db)?;
+        self.tasks = 0;
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
     }
@@ -129,6 +137,7 @@ impl Store {
 
     fn in_savepoint(&mut self, task: &mut dyn Task) -> Result<Result<(), Trouble>, Trouble> {
         let changes_before = self.changes.len();
+        self.tasks += 1;
         self.db.prepare_cached("SAVEPOINT task")?.execute([])?;
         let outcome = match task.attempt(self) {
             Err(trouble @ (Trouble::Broken(_) | Trouble::DiskFull)) => return Err(trouble),
@@ -142,15 +151,17 @@ impl Store {
         Ok(outcome)
     }
 
-    /// Whether `max_size` holds with what the open transaction has written.
+    /// Whether `max_size` holds with what the open transaction has written: what it added, and the pages that it
+    /// merely changed.
     pub(super) fn has_room(&self) -> Result<bool, Trouble> {
-        let in_use = bytes_in_use(&self.db)?;
-        Ok(self.space.allows(in_use, in_use.saturating_sub(self.in_use_before), 0))
+        let added = bytes_in_use(&self.db)?.saturating_sub(self.in_use_before);
+        let changed = self.tasks * PAGES_OF_A_TASK * page_size(&self.db)?;
+        Ok(self.space.allows(bytes_in_all(&self.db)?, added + changed))
     }
 
     /// Whether appends have room, and the margin that keeps them from filling it at once.
     pub(super) fn has_spare_room(&self) -> Result<bool, Trouble> {
-        Ok(!self.space.is_short() && self.space.allows(bytes_in_use(&self.db)?, 0, self.space.margin()))
+        Ok(self.space.has_margin(bytes_in_use(&self.db)?))
     }
 
     pub(super) fn room(&self) -> Result<Room, Trouble> {
@@ -174,8 +185,7 @@ impl Store {
     /// Gives freed pages at the database's end back to the disk, at most `bytes` in one go. Says whether there are
     /// more. The pragma frees a page with each step, so it must be stepped to its end.
     pub(super) fn shrink(&mut self, bytes: u64) -> Result<bool, Trouble> {
-        let page_size: i64 = self.db.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-        let pages = (bytes / page_size.cast_unsigned()).max(1);
+        let pages = (bytes / page_size(&self.db)?).max(1);
         let log_before = self.space.log_length();
         let mut statement = self.db.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
         let mut rows = statement.query([])?;

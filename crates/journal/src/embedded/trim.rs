@@ -44,10 +44,10 @@ impl Trimming {
         if self.queues.is_empty() {
             return self.ledger_slice(store);
         }
-        let kept_from = store.millis().saturating_sub(span(store.keep));
+        let kept_until = store.millis().saturating_sub(span(store.keep));
         let mut left = CHUNKS_AT_ONCE;
         while let Some(queue) = self.queues.last() {
-            left -= store.trim_queue(*queue, kept_from, left)?;
+            left -= store.trim_queue(*queue, kept_until, left)?;
             if left == 0 {
                 break;
             }
@@ -87,8 +87,8 @@ fn settled_queues(store: &Store) -> Vec<QueueId> {
 
 impl Store {
     /// Drops chunks from a queue's beginning, at most `limit`: those that all lanes of the plan have settled, none of
-    /// which holds a requeued entry, and which were appended before `kept_from`. Returns how many it dropped.
-    fn trim_queue(&mut self, queue: QueueId, kept_from: i64, limit: usize) -> Result<usize, Trouble> {
+    /// which holds a requeued entry, and none of which was appended after `kept_until`. Returns how many it dropped.
+    fn trim_queue(&mut self, queue: QueueId, kept_until: i64, limit: usize) -> Result<usize, Trouble> {
         let mut row = self.queue_row(queue)?;
         let needed_from = self.needed_from(queue)?;
         let mut dropped = 0;
@@ -97,7 +97,7 @@ impl Store {
             if head.place != row.base || head.queue != row.id {
                 return Err(Trouble::damaged(format!("queue {} does not begin where it says", queue.0)));
             }
-            if head.end() > needed_from || head.at >= kept_from {
+            if head.end() > needed_from || head.at > kept_until {
                 break;
             }
             chunk::delete(&self.db, &head)?;

@@ -1,14 +1,15 @@
-//! What was still waiting in a damaged journal, and from when on it must therefore be read again.
+//! What was still waiting in a damaged journal or is lost of it, and from when on it must therefore be read again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 
 use super::aside::whole_rows;
+use super::dead_letter::LostLetters;
 use super::row::{LaneRow, MarkRow, QueueRow, RequeueRow};
 use super::trouble::Trouble;
 use super::{chunk, ledger, schema};
-use crate::{LanePlan, LaneStart};
+use crate::{Key, LanePlan, LaneStart};
 
 /// What lanes had not settled in a damaged journal. Wherever something cannot be read, more is taken as waiting.
 pub(super) struct Waiting {
@@ -20,6 +21,18 @@ pub(super) struct Waiting {
     requeued: HashMap<i64, i64>,
     /// Lanes, marks and requeued entries could all be read.
     is_whole: bool,
+    lost: LostLetters,
+}
+
+/// What must be asked for again of a feed.
+#[derive(Default)]
+pub(super) struct Again {
+    /// From when on. `None` where nothing was waiting.
+    pub(super) from: Option<i64>,
+    /// No entry that was waiting is older than this; what is older and known is done with.
+    pub(super) waiting_from: Option<i64>,
+    /// But for these, which were refused and whose dead letters are lost.
+    pub(super) lost: HashSet<Key>,
 }
 
 enum PlannedLane {
@@ -51,11 +64,23 @@ impl Waiting {
             marks: marks.into_iter().map(|row| ((row.lane, row.queue), row.place)).collect(),
             requeued: first_requeued,
             is_whole: all_lanes && all_marks && all_requeued,
+            lost: LostLetters::find(old),
         }
     }
 
-    /// From when on a feed must be read again: no entry that was waiting is older. `None` where none was.
-    pub(super) fn since(&self, old: &Connection, feed: i64) -> Option<i64> {
+    /// What must be asked for again of a feed.
+    pub(super) fn of(&self, old: &Connection, feed: i64) -> Again {
+        let waiting_from = self.since(old, feed);
+        let lost: HashSet<Key> = self.lost.keys.iter().filter(|(of, _)| *of == feed).map(|(_, key)| *key).collect();
+        let from = lost.iter().map(|key| key.time).chain(waiting_from).min();
+        Again { from, waiting_from, lost }
+    }
+
+    /// The time that no waiting entry of a feed is older than. `None` where none was waiting.
+    fn since(&self, old: &Connection, feed: i64) -> Option<i64> {
+        if !self.lost.is_all {
+            return Some(earliest_known(old, feed));
+        }
         let mut earliest = None;
         for queue in [2 * feed, 2 * feed + 1] {
             match self.since_in_queue(old, queue) {

@@ -44,28 +44,26 @@ const TRIM_EVERY: Duration = Duration::from_secs(60);
 /// looks for room.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// What is committed together brings at most about this many bytes, and far less where the journal is small.
-const GROUP_BYTES: usize = 16 * 1024 * 1024;
-
-/// And is at most this many tasks.
-const GROUP_TASKS: usize = 1_024;
+/// A database with fewer freed bytes inside keeps them: they will be used again.
+const LOOSE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What came to the desk.
 #[derive(Default)]
 struct Group {
     tasks: Vec<Box<dyn Task>>,
-    bytes: usize,
+    /// About what the log grows by.
+    weight: u64,
     close: bool,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, desk: Receiver<Request>, folder: Folder) -> Self {
+    pub(super) fn new(store: Store, desk: Receiver<Request>, folder: Folder, spacing: Duration) -> Self {
         let now = Instant::now();
         Self {
             shared: Arc::clone(&store.shared),
             store,
             desk,
-            pace: Pace::new(now),
+            pace: Pace::new(spacing, now),
             trimming: None,
             next_trim: now + TRIM_EVERY,
             ledger_day: None,
@@ -114,29 +112,25 @@ impl Writer {
     /// Waits for work, then takes what comes until the next sync is due.
     fn gather(&mut self) -> Group {
         let mut group = Group::default();
-        let limit = self.group_bytes();
+        // What is committed together fits into the log, and so into what the ballast can pay for.
+        let limit = self.store.space.wal_limit();
         let mut wait = self.patience();
         loop {
             match self.desk.recv_timeout(wait) {
                 Ok(Request::Task(task)) => {
-                    group.bytes += task.weight();
+                    group.weight += task.weight();
                     group.tasks.push(task);
                 }
                 Ok(Request::Trim(waiting)) => self.start_trimming(true, Some(waiting)),
                 Ok(Request::Close) | Err(RecvTimeoutError::Disconnected) => group.close = true,
                 Err(RecvTimeoutError::Timeout) => break,
             }
-            if group.close || group.bytes >= limit || group.tasks.len() >= GROUP_TASKS {
+            if group.close || group.weight >= limit {
                 break;
             }
             wait = self.pace.wait(Instant::now());
         }
         group
-    }
-
-    /// A transaction fits into the log that the ballast can pay for: bytes shrink on their way there, but not always.
-    fn group_bytes(&self) -> usize {
-        usize::try_from(2 * self.store.space.wal_limit()).unwrap_or(usize::MAX).min(GROUP_BYTES)
     }
 
     fn patience(&self) -> Duration {
@@ -152,15 +146,12 @@ impl Writer {
     /// Does tasks and answers them. Those that find no room get it from what is settled, or are refused.
     fn serve(&mut self, tasks: Vec<Box<dyn Task>>) -> Result<(), JournalError> {
         let refused = self.attempt(tasks)?;
+        let refused = self.attempt_with_room(refused)?;
         if !refused.is_empty() {
-            self.make_room()?;
-            let refused = self.attempt(refused)?;
-            if !refused.is_empty() {
-                self.set_full(true)?;
-                let room = self.store.room().map_err(broken)?;
-                for task in refused {
-                    task.answer(Err(JournalError::Full(room)));
-                }
+            self.set_full(true)?;
+            let room = self.store.room().map_err(broken)?;
+            for task in refused {
+                task.answer(Err(JournalError::Full(room)));
             }
         } else if self.store.space.is_full() {
             self.make_room()?;
@@ -169,6 +160,35 @@ impl Writer {
             self.checkpoint()?;
         }
         self.publish_room()
+    }
+
+    /// Makes room for tasks that found none, as long as that helps: first out of what is settled and out of the log,
+    /// in the end by making the database itself smaller.
+    fn attempt_with_room(&mut self, mut refused: Vec<Box<dyn Task>>) -> Result<Vec<Box<dyn Task>>, JournalError> {
+        while !refused.is_empty() {
+            let before = refused.len();
+            self.make_room()?;
+            refused = self.attempt(refused)?;
+            if refused.len() == before {
+                break;
+            }
+        }
+        let is_loose = bytes_free_inside(&self.store.db).map_err(broken)? > self.store.space.wal_limit();
+        if refused.is_empty() || self.store.space.is_short() || !is_loose {
+            return Ok(refused);
+        }
+        while self.shrink()? {}
+        self.attempt(refused)
+    }
+
+    /// Gives some freed pages back to the disk. Says whether there are more.
+    fn shrink(&mut self) -> Result<bool, JournalError> {
+        let shrunk = self.store.shrink(self.store.space.wal_limit() / 2);
+        self.checkpoint()?;
+        match shrunk {
+            Err(Trouble::DiskFull) => Ok(false),
+            shrunk => shrunk.map_err(broken),
+        }
     }
 
     /// Attempts tasks together, or each for itself where the disk is too full for all. Returns those that found no
@@ -212,7 +232,8 @@ impl Writer {
 
     fn make_room(&mut self) -> Result<(), JournalError> {
         match self.store.make_room() {
-            Ok(made) => self.set_full(!made),
+            Ok(true) if self.store.space.is_full() => self.set_full(false),
+            Ok(_) => Ok(()),
             Err(Trouble::DiskFull) if !self.store.space.is_short() => self.give_up_ballast(),
             Err(Trouble::DiskFull) => Ok(()),
             Err(trouble) => Err(broken(trouble)),
@@ -307,13 +328,17 @@ impl Writer {
     /// A database that is mostly empty gives its pages back, a few in each quiet moment.
     fn return_pages(&mut self) -> Result<(), JournalError> {
         let free = bytes_free_inside(&self.store.db).map_err(broken)?;
-        if free < 4 * GROUP_BYTES as u64 || free < bytes_in_use(&self.store.db).map_err(broken)? {
+        if free < LOOSE_BYTES || free < bytes_in_use(&self.store.db).map_err(broken)? {
             return Ok(());
         }
-        match self.store.shrink(self.store.space.wal_limit()) {
-            Ok(_) | Err(Trouble::DiskFull) => Ok(()),
-            Err(trouble) => Err(broken(trouble)),
-        }
+        self.shrink().map(drop)
+    }
+}
+
+/// Whatever ends the thread, a panic too, nobody waits for it any longer.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.end(JournalError::Closed);
     }
 }
 

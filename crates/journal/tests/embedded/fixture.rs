@@ -1,0 +1,215 @@
+//! A journal in a folder of its own, and an API whose alerts are the numbers 0, 1, 2, … in the order of time.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use journal::{
+    Append, Clock, EmbeddedJournal, EmbeddedOptions, FeedId, FeedName, Journal, JournalError, Key, LaneId, LanePlan,
+    LaneStart, NewEntry, Place, QueueKind, Run, Settlement, Tuning,
+};
+use tempfile::TempDir;
+
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A folder with a journal in it, and the journal's clock, which stands still.
+pub(crate) struct Folder {
+    folder: TempDir,
+    now: Arc<Mutex<SystemTime>>,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_000_000);
+        Self { folder, now: Arc::new(Mutex::new(now)) }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("journal")
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path().join("journal.db")
+    }
+
+    /// One lane, `siem`, which begins with everything; entries are kept until they are settled.
+    pub(crate) fn options(&self) -> EmbeddedOptions {
+        let (keep, remember) = (Duration::ZERO, 30 * DAY);
+        EmbeddedOptions { path: self.path(), max_size: 64 << 20, keep, remember, lanes: vec![lane("siem")] }
+    }
+
+    pub(crate) async fn open(&self, options: EmbeddedOptions) -> Result<Arc<EmbeddedJournal>, JournalError> {
+        let now = Arc::clone(&self.now);
+        let clock = Clock::new(move || *now.lock().expect("nobody panics with the time in hand"));
+        let tuning = Tuning { clock, sync_spacing: Duration::ZERO, ..Tuning::default() };
+        EmbeddedJournal::open_tuned(options, tuning).await
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        *self.now.lock().expect("nobody panics with the time in hand") += time;
+    }
+
+    /// A copy of the journal's files as they are on disk now. The log is copied first: what the database takes out of
+    /// it meanwhile is then there twice, and never missing.
+    pub(crate) fn image(&self) -> Self {
+        let image = Self { folder: Self::new().folder, now: Arc::clone(&self.now) };
+        std::fs::create_dir(image.path()).expect("a folder can be made");
+        for name in ["journal.db-wal", "journal.db"] {
+            let from = self.path().join(name);
+            if from.exists() {
+                std::fs::copy(from, image.path().join(name)).expect("a file can be copied");
+            }
+        }
+        image
+    }
+
+    /// The database, open beside the journal's back.
+    pub(crate) fn raw(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.database()).expect("the database opens")
+    }
+
+    /// The folders that damaged journals were set aside in.
+    pub(crate) fn set_aside(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path()).expect("the folder can be read");
+        let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+        paths.filter(|path| path.to_string_lossy().contains("journal.damaged-")).collect()
+    }
+}
+
+pub(crate) fn lane(name: &str) -> LanePlan {
+    LanePlan { name: name.into(), was: None, from: LaneStart::Journal }
+}
+
+pub(crate) fn feed_name() -> FeedName {
+    FeedName { tenant_id: "11111111-2222-3333-4444-555555555555".into(), source: "alerts".into() }
+}
+
+pub(crate) fn first_lane(journal: &EmbeddedJournal) -> LaneId {
+    journal.lanes()[0].id
+}
+
+pub(crate) async fn open_feed(journal: &EmbeddedJournal) -> FeedId {
+    journal.open_feed(&feed_name(), "mde_alerts").await.expect("a feed opens").id
+}
+
+pub(crate) fn entry(number: u64) -> NewEntry {
+    let mut id = [7; 16];
+    id[..8].copy_from_slice(&number.to_be_bytes());
+    NewEntry { key: Key { time: number.cast_signed(), id }, flags: 1, bytes: payload(number) }
+}
+
+pub(crate) fn payload(number: u64) -> Bytes {
+    Bytes::from(format!("{{\"id\":{number},\"description\":\"{}\"}}", "word ".repeat(100)))
+}
+
+pub(crate) fn page(feed: FeedId, numbers: impl IntoIterator<Item = u64>) -> Append {
+    let entries = numbers.into_iter().map(entry).collect();
+    Append { feed, queue: QueueKind::Live, entries, checkpoints: Vec::new(), reread: false }
+}
+
+pub(crate) fn settlement(lane: LaneId) -> Settlement {
+    Settlement { lane, marks: Vec::new(), requeued: Vec::new(), dead_letters: Vec::new(), delivered: 0, filtered: 0 }
+}
+
+pub(crate) fn settles(lane: LaneId, run: &Run) -> Settlement {
+    let last = run.entries.last().expect("a run has an entry").place.0;
+    Settlement { marks: vec![(run.queue, Place(last + 1))], ..settlement(lane) }
+}
+
+pub(crate) fn numbers(run: &Run) -> Vec<u64> {
+    run.entries
+        .iter()
+        .map(|entry| {
+            let number = entry.key.time.cast_unsigned();
+            assert_eq!(entry.bytes, payload(number), "an entry keeps its bytes");
+            number
+        })
+        .collect()
+}
+
+/// What is ahead of a lane's marks, settled as it is read.
+pub(crate) async fn forward(journal: &EmbeddedJournal, lane: LaneId) -> Result<Vec<u64>, JournalError> {
+    let mut reader = journal.reader(lane);
+    let mut delivered = Vec::new();
+    while journal.backlog(lane) > 0 {
+        let run = reader.next(10_000).await?;
+        delivered.extend(numbers(&run));
+        if !run.requeued {
+            journal.settle(settles(lane, &run)).await?;
+        }
+    }
+    Ok(delivered)
+}
+
+/// The API, which shows `shown` alerts, and what has arrived of them at the other end.
+pub(crate) struct World {
+    pub(crate) shown: u64,
+    pub(crate) arrived: BTreeSet<u64>,
+    /// What the journal said of damage, in the order of its openings.
+    pub(crate) sentences: Vec<String>,
+}
+
+static ROUNDS: AtomicU64 = AtomicU64::new(0);
+
+impl World {
+    pub(crate) fn new(shown: u64) -> Self {
+        Self { shown, arrived: BTreeSet::new(), sentences: Vec::new() }
+    }
+
+    /// Reads the API to its end and forwards everything, opening the journal again whenever it is found damaged.
+    pub(crate) async fn go_on(&mut self, folder: &Folder) {
+        for _ in 0..4 {
+            let journal = folder.open(folder.options()).await.expect("a damaged journal opens");
+            self.sentences.extend(journal.damage().map(str::to_owned));
+            let outcome = self.work(&journal).await;
+            journal.close().await;
+            match outcome {
+                Ok(()) => return,
+                Err(JournalError::Damaged { .. }) => {}
+                Err(error) => panic!("{error}: {error:?}"),
+            }
+        }
+        panic!("the journal is found damaged again and again: {:?}", self.sentences);
+    }
+
+    async fn work(&mut self, journal: &EmbeddedJournal) -> Result<(), JournalError> {
+        let lane = first_lane(journal);
+        self.read_api(journal).await?;
+        self.arrived.extend(forward(journal, lane).await?);
+        let letters = journal.dead_letters(lane, usize::MAX).await?;
+        self.arrived.extend(letters.iter().map(|letter| letter.entry.key.time.cast_unsigned()));
+        // A look over everything that is left: what is remembered as seen must not be damaged either.
+        journal.trim().await
+    }
+
+    /// Goes on at the checkpoint, or before it where the journal says so.
+    async fn read_api(&self, journal: &EmbeddedJournal) -> Result<(), JournalError> {
+        let feed = journal.open_feed(&feed_name(), "mde_alerts").await?;
+        let checkpoint = feed.checkpoints.get("live").and_then(|state| state.as_slice().try_into().ok());
+        let from = checkpoint.map_or(0, u64::from_be_bytes);
+        let reread = feed.reread_from.map_or(u64::MAX, |from| from.max(0).cast_unsigned());
+        let numbers: Vec<u64> = (from.min(reread)..self.shown).collect();
+        // The look at the end shows that a round writes, so that damage in what is written over is met too.
+        let round = ROUNDS.fetch_add(1, Ordering::Relaxed).to_be_bytes().to_vec();
+        let last = vec![("live".to_owned(), self.shown.to_be_bytes().to_vec()), ("round".to_owned(), round)];
+        for part in numbers.chunks(40) {
+            journal.append(page(feed.id, part.iter().copied())).await?;
+        }
+        journal.append(Append { checkpoints: last, reread: true, ..page(feed.id, []) }).await?;
+        Ok(())
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.arrived.iter().copied().eq(0..self.shown)
+    }
+}
+
+/// Bytes of all the journal's files but the lock.
+pub(crate) fn bytes_on_disk(path: &Path) -> u64 {
+    let names = ["journal.db", "journal.db-wal", "ballast"];
+    names.iter().filter_map(|name| std::fs::metadata(path.join(name)).ok()).map(|metadata| metadata.len()).sum()
+}

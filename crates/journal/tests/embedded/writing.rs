@@ -1,0 +1,199 @@
+//! What is written, how often, and how long it stays.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use journal::{
+    Append, EmbeddedJournal, EmbeddedOptions, FeedName, Journal, JournalError, LARGEST_ENTRY, NewEntry, Place,
+    QueueKind,
+};
+
+use crate::fixture::{DAY, Folder, entry, first_lane, forward, numbers, open_feed, page, settlement};
+
+/// Guarantee: a page that brings nothing new and moves nothing writes nothing.
+#[tokio::test]
+async fn a_page_that_brings_nothing_writes_nothing() {
+    let folder = Folder::new();
+    let journal = folder.open(folder.options()).await.unwrap();
+    let checkpoints = vec![("live".to_owned(), vec![1])];
+    let append = Append { checkpoints, ..page(open_feed(&journal).await, 0..10) };
+    journal.append(append.clone()).await.unwrap();
+    let before = journal.syncs();
+    for _ in 0..5 {
+        assert_eq!(journal.append(append.clone()).await.unwrap().new, vec![false; 10]);
+    }
+    assert_eq!(journal.syncs(), before);
+    let moved = Append { checkpoints: vec![("live".to_owned(), vec![2])], ..append };
+    journal.append(moved).await.unwrap();
+    assert!(journal.syncs() > before, "a checkpoint that moves is written");
+}
+
+/// Guarantee: a thousand feeds with a page each share their syncs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_feeds_cost_at_most_fifty_syncs() {
+    let folder = Folder::new();
+    let journal = EmbeddedJournal::open(folder.options()).await.unwrap();
+    let feeds: Vec<_> = (0..1_000_u64)
+        .map(|number| {
+            let journal = journal.clone();
+            tokio::spawn(async move {
+                let name = FeedName { tenant_id: number.to_string(), source: "alerts".into() };
+                let feed = journal.open_feed(&name, "mde_alerts").await.unwrap().id;
+                (feed, number)
+            })
+        })
+        .collect();
+    let mut opened = Vec::new();
+    for feed in feeds {
+        opened.push(feed.await.unwrap());
+    }
+    let before = journal.syncs();
+    let appends: Vec<_> = opened
+        .into_iter()
+        .map(|(feed, number)| {
+            let journal = journal.clone();
+            let checkpoints = vec![("live".to_owned(), number.to_be_bytes().to_vec())];
+            tokio::spawn(async move {
+                journal.append(Append { checkpoints, ..page(feed, number * 10..number * 10 + 10) }).await
+            })
+        })
+        .collect();
+    for append in appends {
+        append.await.unwrap().unwrap();
+    }
+    let syncs = journal.syncs() - before;
+    assert!(syncs <= 50, "{syncs} syncs");
+    assert_eq!(journal.backlog(first_lane(&journal)), 10_000);
+}
+
+fn of_size(number: u64, size: usize) -> NewEntry {
+    // Bytes that do not compress, so that sizes on disk are real.
+    let mut random = fastrand::Rng::with_seed(number);
+    NewEntry { bytes: Bytes::from_iter(std::iter::repeat_with(|| random.u8(..)).take(size)), ..entry(number) }
+}
+
+/// Guarantee: entries of every size up to the largest come back whole, in order; a larger one is refused with its
+/// place in the page, and the page with it.
+#[tokio::test]
+async fn entries_may_be_as_large_as_the_limit() {
+    let folder = Folder::new();
+    let options = EmbeddedOptions { max_size: 1 << 30, ..folder.options() };
+    let journal = folder.open(options).await.unwrap();
+    let feed = open_feed(&journal).await;
+    let chunk = 256 * 1024;
+    let sizes = [0, 1, chunk - 30, chunk - 29, chunk - 28, chunk, 5, 3 * chunk, chunk * 2 - 29, LARGEST_ENTRY, 7];
+    let entries: Vec<_> = (0..).zip(sizes).map(|(number, size)| of_size(number, size)).collect();
+    let too_large = [entries[0].clone(), NewEntry { bytes: vec![0; LARGEST_ENTRY + 1].into(), ..entry(99) }];
+    let append = Append { entries: too_large.into(), ..page(feed, []) };
+    match journal.append(append).await {
+        Err(JournalError::EntryTooLarge { index: 1, size, limit: LARGEST_ENTRY }) => {
+            assert_eq!(size, LARGEST_ENTRY + 1)
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(journal.backlog(first_lane(&journal)), 0);
+
+    journal.append(Append { entries: entries.clone(), ..page(feed, []) }).await.unwrap();
+    for max_bytes in [1, chunk, usize::MAX] {
+        let mut reader = journal.reader(first_lane(&journal));
+        let mut read = Vec::new();
+        while read.len() < entries.len() {
+            read.extend(reader.next(max_bytes).await.unwrap().entries);
+        }
+        assert!(read.iter().zip(&entries).all(|(read, entry)| read.bytes == entry.bytes && read.key == entry.key));
+    }
+}
+
+/// Guarantee: a run has about the bytes that were asked for, and at least one entry.
+#[tokio::test]
+async fn a_run_is_as_large_as_asked_for() {
+    let folder = Folder::new();
+    let journal = folder.open(folder.options()).await.unwrap();
+    journal.append(page(open_feed(&journal).await, 0..2_000)).await.unwrap();
+    for max_bytes in [0, 5_000, 300_000, usize::MAX] {
+        let run = journal.reader(first_lane(&journal)).next(max_bytes).await.unwrap();
+        let bytes: usize = run.entries.iter().map(|entry| entry.bytes.len()).sum();
+        let least = max_bytes.min(2_000 * 500) / 2;
+        assert!(bytes >= least && (bytes <= max_bytes || run.entries.len() == 1), "{bytes} of {max_bytes}");
+    }
+}
+
+/// Guarantee: settled entries stay for `keep`, unsettled ones until they are settled.
+#[tokio::test]
+async fn settled_entries_stay_for_keep() {
+    let folder = Folder::new();
+    let keep = Duration::from_secs(3_600);
+    let journal = folder.open(EmbeddedOptions { keep, ..folder.options() }).await.unwrap();
+    let siem = first_lane(&journal);
+    let feed = open_feed(&journal).await;
+    journal.append(page(feed, 0..10)).await.unwrap();
+    let first = journal.reader(siem).next(usize::MAX).await.unwrap();
+    let held = || async {
+        let entry = journal::EntryRef { queue: first.queue, place: Place(0) };
+        let held = journal.requeue(siem, &[entry]).await.unwrap();
+        journal.settle(journal::Settlement { requeued: vec![entry], ..settlement(siem) }).await.unwrap();
+        held == 1
+    };
+    folder.pass(keep * 2);
+    journal.trim().await.unwrap();
+    assert!(held().await, "it is not settled");
+    journal.append(page(feed, 10..11)).await.unwrap();
+    forward(&journal, siem).await.unwrap();
+    journal.trim().await.unwrap();
+    assert!(!held().await, "it was appended longer ago than it is kept");
+    journal.append(page(feed, 11..12)).await.unwrap();
+    forward(&journal, siem).await.unwrap();
+    folder.pass(keep / 2);
+    journal.trim().await.unwrap();
+    let last = journal::EntryRef { queue: first.queue, place: Place(11) };
+    assert_eq!(journal.requeue(siem, &[last]).await.unwrap(), 1, "it is kept a while");
+}
+
+/// Guarantee: the ledger remembers a key for `remember` from when it was first seen, and at most a day longer.
+#[tokio::test]
+async fn the_ledger_remembers_and_forgets() {
+    let folder = Folder::new();
+    let journal = folder.open(EmbeddedOptions { remember: 3 * DAY, ..folder.options() }).await.unwrap();
+    let feed = open_feed(&journal).await;
+    journal.append(page(feed, 0..5_000)).await.unwrap();
+    folder.pass(3 * DAY - Duration::from_secs(1));
+    journal.trim().await.unwrap();
+    assert!(!journal.append(page(feed, 0..5_000)).await.unwrap().new.contains(&true));
+    folder.pass(DAY);
+    journal.append(page(feed, 5_000..5_001)).await.unwrap();
+    journal.trim().await.unwrap();
+    let new = journal.append(page(feed, 0..5_001)).await.unwrap().new;
+    assert!(new[..5_000].iter().all(|new| *new) && !new[5_000]);
+}
+
+/// Guarantee: two lanes of one journal read at their own pace, while pages come in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_do_not_wait_for_each_other() {
+    let folder = Folder::new();
+    let lanes = vec![crate::fixture::lane("fast"), crate::fixture::lane("slow")];
+    let journal = folder.open(EmbeddedOptions { lanes, ..folder.options() }).await.unwrap();
+    let feed = open_feed(&journal).await;
+    let ids: Vec<_> = journal.lanes().iter().map(|lane| lane.id).collect();
+    let readers: Vec<_> = ids
+        .into_iter()
+        .zip([100_000, 700])
+        .map(|(lane, max_bytes)| {
+            let journal = journal.clone();
+            tokio::spawn(async move {
+                let mut reader = journal.reader(lane);
+                let mut read = Vec::new();
+                while read.len() < 1_000 {
+                    read.extend(numbers(&reader.next(max_bytes).await.unwrap()));
+                }
+                read
+            })
+        })
+        .collect();
+    for part in 0..20 {
+        let append = Append { queue: QueueKind::Live, ..page(feed, part * 50..part * 50 + 50) };
+        journal.append(append).await.unwrap();
+    }
+    for reader in readers {
+        assert!(reader.await.unwrap().into_iter().eq(0..1_000));
+    }
+}
