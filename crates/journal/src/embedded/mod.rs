@@ -285,3 +285,58 @@ fn stored(shared: &Shared, row: DeadLetterRow) -> Result<StoredDeadLetter, Troub
     let feed = feed.ok_or_else(|| Trouble::damaged("a dead letter's feed is not there"))?;
     Ok(StoredDeadLetter { id: row.id, feed, entry: row.entry()?, at: row.at(), reason: row.reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(folder: &tempfile::TempDir) -> EmbeddedOptions {
+        let (path, day) = (folder.path().join("journal"), Duration::from_secs(24 * 60 * 60));
+        EmbeddedOptions { path, max_size: 64 << 20, keep: day, remember: day, lanes: Vec::new() }
+    }
+
+    fn name(tenant_id: &str) -> FeedName {
+        FeedName { tenant_id: tenant_id.into(), source: "alerts".into() }
+    }
+
+    /// Guarantee: when the disk fails, nothing of the commit is acknowledged, and nothing is taken any more: a sync that
+    /// failed is not tried again, for the system may have dropped what it did not write.
+    #[tokio::test]
+    async fn a_failing_disk_ends_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = EmbeddedJournal::open(options(&folder)).await.unwrap();
+        journal.open_feed(&name("before"), "kind").await.unwrap();
+        let other = name("together");
+        let (together, failing) = tokio::join!(
+            journal.open_feed(&other, "kind"),
+            journal.ask(0, |_| Err::<(), _>(Trouble::io("write to the journal", "input/output error"))),
+        );
+        assert!(matches!(failing, Err(JournalError::Io { .. })), "{failing:?}");
+        assert!(matches!(together, Err(JournalError::Io { .. })), "{together:?}");
+        let after = journal.open_feed(&name("after"), "kind").await;
+        assert!(matches!(after, Err(JournalError::Io { .. })), "{after:?}");
+        journal.close().await;
+
+        let journal = EmbeddedJournal::open(options(&folder)).await.unwrap();
+        assert_eq!(journal.damage(), None, "a failing disk is no damage");
+        let known: Vec<_> =
+            ["before", "together", "after"].map(|feed| journal.shared.standing().feed_id(&name(feed))).into();
+        assert!(matches!(known[..], [Some(_), None, None]), "{known:?}");
+    }
+
+    /// Guarantee: a writer that panics leaves nobody waiting, and nothing of its commit.
+    #[tokio::test]
+    async fn a_panic_leaves_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = EmbeddedJournal::open(options(&folder)).await.unwrap();
+        let panics = |store: &mut Store| -> Result<(), Trouble> {
+            store.open_feed(&name("lost"), "kind")?;
+            panic!("this panic belongs to the test")
+        };
+        assert!(matches!(journal.ask(0, panics).await, Err(JournalError::Closed)));
+        assert!(matches!(journal.trim().await, Err(JournalError::Closed)));
+        journal.close().await;
+        let journal = EmbeddedJournal::open(options(&folder)).await.unwrap();
+        assert_eq!(journal.shared.standing().feed_id(&name("lost")), None);
+    }
+}
