@@ -49,8 +49,19 @@ pub(super) fn open(options: &EmbeddedOptions, tuning: &Tuning) -> Result<Opened,
     if let Some(damage) = &damage {
         tracing::warn!(damage, "journal was damaged and is begun anew");
     }
-    let store = store(loaded, space, &files, options, tuning).map_err(failed)?;
+    let store = store(loaded, space, &files, options, tuning).map_err(|trouble| note(trouble, &files))?;
     Ok(Opened { store, folder, damage })
+}
+
+/// Damage that is met so late is for the next opening to set aside.
+fn note(trouble: Trouble, files: &Files) -> JournalError {
+    let error = failed(trouble);
+    if let JournalError::Damaged { what } = &error
+        && let Err(error) = files.note_damage(&DamageNote { what: what.clone(), aside: None })
+    {
+        tracing::error!(%error, "failed to note the damage for the next opening");
+    }
+    error
 }
 
 fn failed(trouble: Trouble) -> JournalError {

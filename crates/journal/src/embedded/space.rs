@@ -37,11 +37,13 @@ impl Space {
         let ballast = share.next_multiple_of(4096);
         let held = fs::metadata(files.ballast()).is_ok_and(|metadata| metadata.len() == ballast);
         let mut space = Self { files, max, ballast, held, full_since: None };
-        if held && space.free()? < ballast / 4 {
+        if !held {
+            // One of another size is room, too.
+            remove_if_there(&space.files.ballast())?;
+            space.regain()?;
+        } else if space.free()? < ballast / 4 {
             // Opening the database takes some room itself.
             space.give_up()?;
-        } else {
-            space.regain()?;
         }
         Ok(space)
     }

@@ -188,3 +188,16 @@ async fn a_disk_that_others_fill_is_survived() {
     journal.append(bulky(feed, taken)).await.unwrap();
     journal.close().await;
 }
+
+/// Guarantee: the ballast follows `max_size` from one opening to the next.
+#[tokio::test]
+async fn the_ballast_follows_the_size() {
+    let folder = Folder::new();
+    for (max_size, ballast) in [(64 << 20, 8 << 20), (16 << 20, 2 << 20), (512 << 20, 16 << 20)] {
+        let journal = folder.open(EmbeddedOptions { max_size, ..folder.options() }).await.unwrap();
+        assert_eq!(std::fs::metadata(folder.path().join("ballast")).unwrap().len(), ballast);
+        let room = *journal.room().borrow();
+        assert!(room.used >= ballast && room.used <= ballast + (1 << 20) && room.max == max_size, "{room:?}");
+        journal.close().await;
+    }
+}
