@@ -42,7 +42,8 @@ pub trait Journal: Send + Sync {
     /// A reader for a lane, starting at its marks, requeued entries first.
     fn reader(&self, lane: LaneId) -> Box<dyn Reader>;
 
-    /// How many entries are ahead of a lane's marks.
+    /// How many entries a lane has still to account for: those ahead of its marks, and those that were requeued for it
+    /// and are not settled. One that is both comes twice and counts twice. 0 for a lane that is not in the plan.
     fn backlog(&self, lane: LaneId) -> u64;
 
     /// The lanes of the plan, in the order in which the plan named them.
@@ -180,7 +181,8 @@ pub struct Appended {
 pub struct LanePlan {
     /// The sink's name.
     pub name: String,
-    /// The name it had before: its marks are taken over.
+    /// The name it had before: its marks are taken over, unless the journal knows a lane by the present name. One that
+    /// had left the plan when the lane of the former name had not does not count.
     pub was: Option<String>,
     /// Where it begins in queues that exist when it is first seen.
     pub from: LaneStart,

@@ -52,15 +52,17 @@ pub(super) fn set_aside(
         }
     };
     let what = note.what;
-    files.note_damage(&DamageNote { what: what.clone(), aside: Some(aside.clone()) }).map_err(failed)?;
-    // Both journals are on disk for a while; the ballast comes back when the new one is opened.
-    remove_if_there(&files.ballast()).map_err(failed)?;
-    if files.database().exists() || !files.draft().exists() {
-        files.remove_draft().map_err(failed)?;
-        build(files, options, tuning)?;
+    if !files.is_replaced(&aside) {
+        files.note_damage(&DamageNote { what: what.clone(), aside: Some(aside.clone()) }).map_err(failed)?;
+        // Both journals are on disk for a while; the ballast comes back when the new one is opened.
+        remove_if_there(&files.ballast()).map_err(failed)?;
+        if files.database().exists() || !files.draft().exists() {
+            files.remove_draft().map_err(failed)?;
+            build(files, options, tuning)?;
+        }
+        files.move_aside(&aside).map_err(failed)?;
+        files.adopt_draft().map_err(failed)?;
     }
-    files.move_aside(&aside).map_err(failed)?;
-    files.adopt_draft().map_err(failed)?;
     files.forget_damage().map_err(failed)?;
     let reread = reread(&schema::connect(&files.database())?)?;
     Ok(SetAside { what, aside, reread })

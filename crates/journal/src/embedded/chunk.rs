@@ -8,8 +8,9 @@ use super::row::Sum;
 use super::trouble::Trouble;
 use crate::{Entry, Key, NewEntry, Place};
 
-/// The largest entry that the embedded journal takes, in bytes.
-pub const LARGEST_ENTRY: usize = 32 * 1024 * 1024;
+/// The largest entry that the embedded journal takes, in bytes: more than the API puts into one answer. Its page needs
+/// room for its compressed size twice, in the database and in the log.
+pub const LARGEST_ENTRY: usize = 64 * 1024 * 1024;
 
 /// How much is packed together, before compression.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -220,7 +221,12 @@ impl PackedChunk {
             // Only the last part says its own size; those before it are full.
             let size = if index + 1 < self.data.len() { CHUNK_BYTES } else { self.last_size()? };
             let piece = zstd::bulk::decompress(data, size).map_err(|_| self.head.damaged("cannot be decompressed"))?;
-            if raw.is_empty() { raw = piece } else { raw.extend_from_slice(&piece) }
+            if index == 0 {
+                raw = piece;
+                raw.reserve_exact((self.data.len() - 1) * CHUNK_BYTES);
+            } else {
+                raw.extend_from_slice(&piece);
+            }
         }
         self.split(&Bytes::from(raw))
     }

@@ -120,6 +120,11 @@ impl Files {
         self.sync()
     }
 
+    /// Whether the damaged database is in `aside` and the new one in its place: only the note is left to be forgotten.
+    pub(super) fn is_replaced(&self, aside: &str) -> bool {
+        self.folder.join(aside).join("journal.db").exists() && self.database().exists() && !self.draft().exists()
+    }
+
     /// Moves the database and its companions into `aside`. The database goes first: where it is gone, what is left of
     /// the others belongs to it.
     pub(super) fn move_aside(&self, aside: &str) -> io::Result<()> {

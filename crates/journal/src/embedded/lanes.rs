@@ -1,12 +1,10 @@
 //! The lanes of the plan, found in the journal or made known to it when it is opened.
 
-use std::collections::{HashMap, HashSet};
-
 use rusqlite::{Connection, params};
 
 use super::row::{LaneRow, MarkRow, QueueRow, RequeueRow, StoredRow, select};
 use super::settle::lane_count;
-use super::standing::Standing;
+use super::standing::{Requeued, Standing};
 use super::store::{extent, span};
 use super::trouble::Trouble;
 use crate::{Lane, LaneId, LanePlan, LaneStart, QueueId};
@@ -25,12 +23,10 @@ impl Registration<'_> {
     /// Finds or makes the lanes of the plan, and lets go of those that left it long ago. Adds each to the standing.
     pub(super) fn register(&self, plan: &[LanePlan], standing: &mut Standing) -> Result<(), Trouble> {
         self.db.execute_batch("BEGIN IMMEDIATE")?;
-        let mut known: HashMap<String, LaneRow> =
-            select::<LaneRow>(self.db, "", [])?.into_iter().map(|row| (row.name.clone(), row)).collect();
-        let mut next = known.values().map(|row| row.id + 1).max().unwrap_or(1);
-        let planned: HashSet<&str> = plan.iter().map(|lane| lane.name.as_str()).collect();
+        let mut known = select::<LaneRow>(self.db, "", [])?;
+        let mut next = known.iter().map(|row| row.id + 1).max().unwrap_or(1);
         for lane in plan {
-            let row = match take_known(&mut known, lane, &planned) {
+            let row = match take_known(&mut known, lane, plan) {
                 Some(row) => self.renew(row, lane)?,
                 None => {
                     next += 1;
@@ -39,7 +35,7 @@ impl Registration<'_> {
             };
             self.add(&row, standing)?;
         }
-        for gone in known.into_values() {
+        for gone in known {
             self.part_with(gone)?;
         }
         self.db.execute_batch("COMMIT")?;
@@ -93,25 +89,26 @@ impl Registration<'_> {
             // A lane that was away may have missed what was trimmed meanwhile.
             marks[queue.0 as usize] = place.max(extent.base);
         }
-        let last_requeued = self.requeued(row.id, standing)?;
+        let requeued = self.requeued(row.id, standing)?;
         let id = LaneId(u32::try_from(row.id).map_err(|_| Trouble::damaged("a lane with an impossible number"))?);
-        standing.add_lane(Lane { id, name: row.name.clone() }, marks, lane_count(row), last_requeued);
+        standing.add_lane(Lane { id, name: row.name.clone() }, marks, lane_count(row), requeued);
         Ok(())
     }
 
-    /// Crosses off the requeued entries that were trimmed while the lane was away; returns the number of the last one.
-    fn requeued(&self, lane: i64, standing: &Standing) -> Result<i64, Trouble> {
-        let mut last = 0;
+    /// The entries that a lane is to get again, without those that were trimmed while it was away.
+    fn requeued(&self, lane: i64, standing: &Standing) -> Result<Requeued, Trouble> {
+        let mut requeued = Requeued::default();
         for row in select::<RequeueRow>(self.db, "WHERE lane = ?", [lane])? {
             let queue = QueueId(u32::try_from(row.queue).unwrap_or(u32::MAX));
             let base = standing.extent(queue).unwrap_or_default().base;
             if u64::try_from(row.place).is_ok_and(|place| place < base) {
                 self.db.execute("DELETE FROM requeue WHERE id = ?", [row.id])?;
             } else {
-                last = last.max(row.id);
+                requeued.waiting += 1;
+                requeued.last = requeued.last.max(row.id);
             }
         }
-        Ok(last)
+        Ok(requeued)
     }
 
     /// A lane that left the plan keeps its marks for a while, and its dead letters for good.
@@ -135,14 +132,25 @@ impl Registration<'_> {
     }
 }
 
-/// The row of a lane of the plan: by its name, or else by the name that it had before.
-fn take_known(known: &mut HashMap<String, LaneRow>, lane: &LanePlan, planned: &HashSet<&str>) -> Option<LaneRow> {
-    let by_name = known.remove(&lane.name);
-    by_name.or_else(|| {
-        // A name that the plan still uses is another lane's.
-        let was = lane.was.as_ref().filter(|was| !planned.contains(was.as_str()))?;
-        known.remove(was)
-    })
+/// Takes the row of a lane of the plan: by its name, or else by the name that it had before. Where the lane by its name
+/// had left the plan and the one by the former name had not, this is a renaming to a name that was free again: the
+/// lane that left stays gone, beside one of the same name.
+pub(super) fn take_known(known: &mut Vec<LaneRow>, lane: &LanePlan, plan: &[LanePlan]) -> Option<LaneRow> {
+    let by_name = latest(known, &lane.name);
+    // A name that the plan still uses is another lane's.
+    let was = lane.was.as_deref().filter(|was| plan.iter().all(|other| other.name != *was));
+    let was = was.and_then(|was| latest(known, was));
+    let index = match (by_name, was) {
+        (Some(index), Some(was)) if known[index].gone.is_some() && known[was].gone.is_none() => was,
+        (by_name, was) => by_name.or(was)?,
+    };
+    Some(known.swap_remove(index))
+}
+
+/// Where the lane of a name is: the one that is in the plan, or that left it last.
+fn latest(known: &[LaneRow], name: &str) -> Option<usize> {
+    let named = known.iter().enumerate().filter(|(_, row)| row.name == name);
+    named.max_by_key(|(_, row)| row.gone.unwrap_or(i64::MAX)).map(|(index, _)| index)
 }
 
 /// Reads feeds and queues into a standing, verifying that each queue holds what it says.

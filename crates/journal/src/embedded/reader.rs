@@ -80,7 +80,7 @@ impl EmbeddedReader {
                 self.note(queue, extent.tail, lane);
             }
         }
-        Ok(self.requeued_to < lane.last_requeued)
+        Ok(self.requeued_to < lane.requeued.last)
     }
 
     fn note(&mut self, queue: QueueId, tail: u64, lane: &LaneStanding) {
@@ -147,7 +147,7 @@ impl EmbeddedReader {
         let (found, last) = blocking(move || {
             let last = {
                 let standing = shared.standing();
-                standing.lane_index(lane).map_or(0, |index| standing.lanes()[index].last_requeued)
+                standing.lane_index(lane).map_or(0, |index| standing.lanes()[index].requeued.last)
             };
             Ok((gather_requeued(&shared, lane, after, max_bytes)?, last))
         })

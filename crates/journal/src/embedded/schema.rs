@@ -149,9 +149,7 @@ fn limit(db: &Connection) -> Result<(), Trouble> {
 /// that are constants in our files. SQLite would take a change in some of them for another kind of database.
 pub(super) fn check_header(path: &Path) -> Result<(), Trouble> {
     let mut header = Vec::with_capacity(100);
-    std::fs::File::open(path)
-        .and_then(|file| file.take(100).read_to_end(&mut header))
-        .map_err(|error| Trouble::io("read the journal's database", error))?;
+    std::fs::File::open(path).and_then(|file| file.take(100).read_to_end(&mut header)).map_err(unreadable)?;
     let damaged = |what: &str| Err(Trouble::damaged(format!("the database's header has {what}")));
     if header.len() < 100 {
         return damaged("fewer than 100 bytes");
@@ -168,6 +166,15 @@ pub(super) fn check_header(path: &Path) -> Result<(), Trouble> {
         && header[68..72] == APPLICATION_ID.to_be_bytes()
         && header[72..92].iter().all(|byte| *byte == 0);
     if constant { Ok(()) } else { damaged("a value that the journal never writes") }
+}
+
+/// What the disk cannot read any more is damaged, as it is for SQLite, which tells it from other failures in the same
+/// way and takes it for a corrupt page.
+fn unreadable(error: std::io::Error) -> Trouble {
+    if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+        return Trouble::damaged(format!("the disk cannot read the database: {error}"));
+    }
+    Trouble::io("read the journal's database", error)
 }
 
 /// Refuses a later format; brings an earlier one up to this.

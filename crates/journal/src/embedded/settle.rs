@@ -18,12 +18,22 @@ impl Store {
         for (queue, place) in &settlement.marks {
             self.move_mark(settlement.lane, index, *queue, *place)?;
         }
+        self.cross_off(settlement, index)?;
+        self.count(settlement, index)
+    }
+
+    /// Crosses off requeued entries that are accounted for.
+    fn cross_off(&mut self, settlement: &Settlement, index: usize) -> Result<(), Trouble> {
+        let mut count = 0;
         for entry in &settlement.requeued {
             let sql = "DELETE FROM requeue WHERE lane = ? AND queue = ? AND place = ?";
             let values = params![settlement.lane.0, entry.queue.0, place_in(entry.place)];
-            self.db.prepare_cached(sql)?.execute(values)?;
+            count += self.db.prepare_cached(sql)?.execute(values)? as u64;
         }
-        self.count(settlement, index)
+        if count > 0 {
+            self.changes.push(Change::CrossedOff { index, count });
+        }
+        Ok(())
     }
 
     /// A mark never moves back, and never past the queue's end: what is not there yet is not accounted for.
@@ -109,7 +119,7 @@ impl Store {
     /// Gives entries to a lane again. Returns how many of them the journal still has.
     pub(super) fn requeue(&mut self, lane: LaneId, entries: &[EntryRef]) -> Result<u64, Trouble> {
         let index = self.lane_index(lane)?;
-        let mut held = 0;
+        let (mut held, mut came) = (0, 0);
         for entry in entries {
             if !self.holds(*entry)? {
                 continue;
@@ -118,10 +128,12 @@ impl Store {
             let id = self.next_requeue;
             let row = RequeueRow { id, lane: lane.0.into(), queue: entry.queue.0.into(), place: place_in(entry.place) };
             row.write(&self.db)?;
+            // Nothing was written where it is waiting already.
+            came += self.db.changes();
             self.next_requeue += 1;
         }
-        if held > 0 {
-            self.changes.push(Change::Requeued { index, number: self.next_requeue - 1 });
+        if came > 0 {
+            self.changes.push(Change::Requeued { index, came, last: self.next_requeue - 1 });
         }
         Ok(held)
     }

@@ -62,7 +62,7 @@ impl Space {
             remove_if_there(&self.files.ballast())?;
             match self.write_ballast() {
                 Ok(()) => self.held = true,
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                Err(error) if is_full(&error) => {
                     remove_if_there(&self.files.ballast())?;
                 }
                 Err(error) => return Err(error),
@@ -141,6 +141,11 @@ impl Space {
     }
 }
 
+/// A quota that is used up is a full disk.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 fn write_zeros(file: &mut File, length: u64) -> io::Result<()> {
     let zeros = [0; 64 * 1024];
     let mut left = length;
@@ -175,4 +180,17 @@ pub(super) fn page_size(db: &Connection) -> Result<u64, Trouble> {
 fn pragma(db: &Connection, sql: &str) -> Result<u64, Trouble> {
     let value: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     u64::try_from(value).map_err(|_| Trouble::damaged("a negative number of pages"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guarantee: a quota that is used up leaves us without a ballast, not without a journal.
+    #[test]
+    fn a_used_up_quota_is_a_full_disk() {
+        let of = |errno: rustix::io::Errno| is_full(&io::Error::from(errno));
+        assert!(of(rustix::io::Errno::DQUOT) && of(rustix::io::Errno::NOSPC));
+        assert!(!of(rustix::io::Errno::IO));
+    }
 }

@@ -27,10 +27,19 @@ pub(super) struct LaneStanding {
     pub(super) lane: Lane,
     /// By queue; a queue that is not in it yet has nothing settled.
     marks: Vec<u64>,
-    backlog: u64,
-    /// The number of its last requeued entry, of which readers may not know yet.
-    pub(super) last_requeued: i64,
+    /// Entries ahead of its marks.
+    ahead: u64,
+    pub(super) requeued: Requeued,
     pub(super) count: LaneCount,
+}
+
+/// What a lane is to get again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Requeued {
+    /// How many entries are not settled yet.
+    pub(super) waiting: u64,
+    /// The number of the last of them that came, of which readers may not know yet.
+    pub(super) last: i64,
 }
 
 /// What a lane has done with its entries since it was first seen.
@@ -44,11 +53,34 @@ pub struct LaneCount {
 
 /// What a committed transaction changed.
 pub(super) enum Change {
-    Feed { id: FeedId, info: Arc<FeedInfo> },
-    Lane { index: usize, count: LaneCount },
-    Mark { index: usize, queue: QueueId, place: u64 },
-    Queue { queue: QueueId, extent: Extent },
-    Requeued { index: usize, number: i64 },
+    Feed {
+        id: FeedId,
+        info: Arc<FeedInfo>,
+    },
+    Lane {
+        index: usize,
+        count: LaneCount,
+    },
+    Mark {
+        index: usize,
+        queue: QueueId,
+        place: u64,
+    },
+    Queue {
+        queue: QueueId,
+        extent: Extent,
+    },
+    /// So many entries more are to come again; `last` is the number of the last of them.
+    Requeued {
+        index: usize,
+        came: u64,
+        last: i64,
+    },
+    /// So many of them were settled.
+    CrossedOff {
+        index: usize,
+        count: u64,
+    },
 }
 
 impl Standing {
@@ -58,7 +90,11 @@ impl Standing {
             Change::Lane { index, count } => self.lanes[index].count = count,
             Change::Mark { index, queue, place } => self.set_mark(index, queue, place),
             Change::Queue { queue, extent } => self.set_extent(queue, extent),
-            Change::Requeued { index, number } => self.lanes[index].last_requeued = number,
+            Change::Requeued { index, came, last } => {
+                let requeued = &mut self.lanes[index].requeued;
+                *requeued = Requeued { waiting: requeued.waiting + came, last };
+            }
+            Change::CrossedOff { index, count } => self.lanes[index].requeued.waiting -= count,
         }
     }
 
@@ -79,7 +115,7 @@ impl Standing {
         let came = extent.tail - held.tail;
         *held = extent;
         for lane in &mut self.lanes {
-            lane.backlog += came;
+            lane.ahead += came;
         }
     }
 
@@ -90,15 +126,14 @@ impl Standing {
             lane.marks.resize(queues, 0);
         }
         let mark = &mut lane.marks[queue.0 as usize];
-        lane.backlog -= place - *mark;
+        lane.ahead -= place - *mark;
         *mark = place;
     }
 
     /// Adds a lane with its marks by queue.
-    pub(super) fn add_lane(&mut self, lane: Lane, marks: Vec<u64>, count: LaneCount, last_requeued: i64) {
-        let ahead = self.queues.iter().zip(&marks).map(|(extent, mark)| extent.tail - mark);
-        let backlog = ahead.sum();
-        self.lanes.push(LaneStanding { lane, marks, backlog, last_requeued, count });
+    pub(super) fn add_lane(&mut self, lane: Lane, marks: Vec<u64>, count: LaneCount, requeued: Requeued) {
+        let ahead = self.queues.iter().zip(&marks).map(|(extent, mark)| extent.tail - mark).sum();
+        self.lanes.push(LaneStanding { lane, marks, ahead, requeued, count });
     }
 
     pub(super) fn next_feed(&self) -> u32 {
@@ -142,8 +177,9 @@ impl LaneStanding {
         self.marks.get(queue.0 as usize).copied().unwrap_or(0)
     }
 
+    /// How many entries it has to account for.
     pub(super) fn backlog(&self) -> u64 {
-        self.backlog
+        self.ahead + self.requeued.waiting
     }
 }
 
@@ -170,12 +206,13 @@ mod tests {
         standing.apply(Change::Feed { id: FeedId(0), info: Arc::new(FeedInfo { name, kind: "k".into() }) });
         for (id, name) in [(1, "a"), (2, "b")] {
             let lane = Lane { id: LaneId(id), name: name.into() };
-            standing.add_lane(lane, vec![0, 0], LaneCount::default(), 0);
+            standing.add_lane(lane, vec![0, 0], LaneCount::default(), Requeued::default());
         }
         standing
     }
 
-    /// Guarantee: what is settled is what the slowest lane has settled, and a backlog is what is ahead of a mark.
+    /// Guarantee: what is settled is what the slowest lane has settled, and a backlog is what is ahead of a mark, with
+    /// what is to come again.
     #[test]
     fn the_slowest_lane_decides_what_is_settled() {
         let mut standing = standing();
@@ -185,7 +222,11 @@ mod tests {
         assert_eq!(standing.settled_to(queue), 0);
         standing.apply(Change::Mark { index: 1, queue, place: 4 });
         assert_eq!(standing.settled_to(queue), 4);
-        assert_eq!(standing.lanes().iter().map(LaneStanding::backlog).collect::<Vec<_>>(), [3, 6]);
+        let backlogs = |standing: &Standing| standing.lanes().iter().map(LaneStanding::backlog).collect::<Vec<_>>();
+        assert_eq!(backlogs(&standing), [3, 6]);
+        standing.apply(Change::Requeued { index: 0, came: 2, last: 9 });
+        standing.apply(Change::CrossedOff { index: 0, count: 1 });
+        assert_eq!((backlogs(&standing), standing.settled_to(queue)), (vec![4, 6], 4));
     }
 
     /// Guarantee: a queue's number says whose it is and of which kind.

@@ -54,6 +54,8 @@ impl From<rusqlite::Error> for Trouble {
         match (cause.code, cause.extended_code) {
             // The shared-memory index of the write-ahead log could not be extended.
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::DiskFull,
+            // SQLite reports a bad sector (EIO, ENXIO) as the second of these or as a corrupt page, and only other
+            // failures to read, which may pass, as SQLITE_IOERR_READ.
             (_, ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS) => {
                 Self::damaged(format!("SQLite reports: {error}"))
             }
@@ -105,6 +107,10 @@ mod tests {
         assert!(matches!(from_code(ffi::SQLITE_IOERR_SHMSIZE), Trouble::DiskFull));
         for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_CANTOPEN, ffi::SQLITE_READONLY] {
             assert!(matches!(from_code(code), Trouble::Broken(JournalError::Io { .. })), "{code}");
+        }
+        assert!(matches!(from_code(ffi::SQLITE_IOERR_READ), Trouble::Broken(JournalError::Io { .. })));
+        for code in [ffi::SQLITE_IOERR_CORRUPTFS, ffi::SQLITE_IOERR_SHORT_READ] {
+            assert!(matches!(from_code(code), Trouble::Broken(JournalError::Damaged { .. })), "{code}");
         }
         for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR, ffi::SQLITE_CONSTRAINT] {
             assert!(matches!(from_code(code), Trouble::Broken(JournalError::Damaged { .. })), "{code}");

@@ -6,7 +6,8 @@ use rusqlite::Connection;
 
 use super::aside::whole_rows;
 use super::dead_letter::LostLetters;
-use super::row::{LaneRow, MarkRow, QueueRow, RequeueRow};
+use super::lanes::take_known;
+use super::row::{CheckpointRow, LaneRow, MarkRow, QueueRow, RequeueRow, StoredRow};
 use super::trouble::Trouble;
 use super::{chunk, ledger, schema};
 use crate::{Key, LanePlan, LaneStart};
@@ -22,12 +23,21 @@ pub(super) struct Waiting {
     /// Lanes, marks and requeued entries could all be read.
     is_whole: bool,
     lost: LostLetters,
+    checkpoints: Checkpoints,
+}
+
+/// Which feeds still have their checkpoints.
+struct Checkpoints {
+    /// All could be read.
+    is_whole: bool,
+    /// By feed: how many rows there are, and how many of them are whole.
+    rows: HashMap<i64, (usize, usize)>,
 }
 
 /// What must be asked for again of a feed.
 #[derive(Default)]
 pub(super) struct Again {
-    /// From when on. `None` where nothing was waiting.
+    /// From when on. `None` where nothing was waiting and nothing is lost.
     pub(super) from: Option<i64>,
     /// No entry that was waiting is older than this; what is older and known is done with.
     pub(super) waiting_from: Option<i64>,
@@ -50,7 +60,7 @@ const HEADS_AT_ONCE: i64 = 256;
 impl Waiting {
     pub(super) fn read(old: &Connection, plan: &[LanePlan]) -> Self {
         let (queues, _) = whole_rows::<QueueRow>(old);
-        let (lanes, all_lanes) = whole_rows::<LaneRow>(old);
+        let (mut lanes, all_lanes) = whole_rows::<LaneRow>(old);
         let (marks, all_marks) = whole_rows::<MarkRow>(old);
         let (requeued, all_requeued) = whole_rows::<RequeueRow>(old);
         let mut first_requeued = HashMap::new();
@@ -60,11 +70,12 @@ impl Waiting {
         }
         Self {
             queues: queues.into_iter().map(|row| (row.id, row)).collect(),
-            lanes: plan.iter().map(|lane| planned(lane, &lanes)).collect(),
+            lanes: plan.iter().map(|lane| planned(take_known(&mut lanes, lane, plan), lane.from)).collect(),
             marks: marks.into_iter().map(|row| ((row.lane, row.queue), row.place)).collect(),
             requeued: first_requeued,
             is_whole: all_lanes && all_marks && all_requeued,
             lost: LostLetters::find(old),
+            checkpoints: Checkpoints::find(old),
         }
     }
 
@@ -72,7 +83,9 @@ impl Waiting {
     pub(super) fn of(&self, old: &Connection, feed: i64) -> Again {
         let waiting_from = self.since(old, feed);
         let lost: HashSet<Key> = self.lost.keys.iter().filter(|(of, _)| *of == feed).map(|(_, key)| *key).collect();
-        let from = lost.iter().map(|key| key.time).chain(waiting_from).min();
+        // Where a walk's checkpoint is lost, nothing says how far back it had not read yet.
+        let unknown = self.checkpoints.are_lost(feed).then_some(i64::MIN);
+        let from = lost.iter().map(|key| key.time).chain(waiting_from).chain(unknown).min();
         Again { from, waiting_from, lost }
     }
 
@@ -129,10 +142,38 @@ impl Waiting {
     }
 }
 
-fn planned(plan: &LanePlan, lanes: &[LaneRow]) -> PlannedLane {
-    let named = |name: &String| lanes.iter().find(|lane| lane.name == *name);
-    let known = named(&plan.name).or_else(|| plan.was.as_ref().and_then(named));
-    match (known, plan.from) {
+impl Checkpoints {
+    fn find(old: &Connection) -> Self {
+        let (whole, is_whole) = whole_rows::<CheckpointRow>(old);
+        let mut rows = HashMap::<i64, (usize, usize)>::new();
+        for row in whole {
+            rows.entry(row.feed).or_default().1 += 1;
+        }
+        let is_counted = count_checkpoints(old, &mut rows).is_ok();
+        if !is_counted {
+            // Any feed may have lost one.
+            rows.clear();
+        }
+        Self { is_whole: is_whole && is_counted, rows }
+    }
+
+    /// Whether a feed may have lost a checkpoint: it has none, or a row that names it is not whole.
+    fn are_lost(&self, feed: i64) -> bool {
+        !self.is_whole && self.rows.get(&feed).is_none_or(|(all, whole)| *whole == 0 || whole < all)
+    }
+}
+
+fn count_checkpoints(old: &Connection, rows: &mut HashMap<i64, (usize, usize)>) -> Result<(), Trouble> {
+    let mut statement = old.prepare(&format!("SELECT feed FROM {}", CheckpointRow::TABLE))?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        rows.entry(row.get(0)?).or_default().0 += 1;
+    }
+    Ok(())
+}
+
+fn planned(known: Option<LaneRow>, from: LaneStart) -> PlannedLane {
+    match (known, from) {
         (Some(lane), _) => PlannedLane::Known(lane.id),
         (None, LaneStart::Now) => PlannedLane::NewFromNow,
         (None, LaneStart::Journal | LaneStart::Since(_)) => PlannedLane::NewFromOld,

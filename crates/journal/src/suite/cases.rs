@@ -17,6 +17,7 @@ pub(super) async fn run(harness: &mut impl Harness) {
     trims_after_all_lanes_only(harness).await;
     begins_new_lanes_where_the_plan_says(harness).await;
     takes_over_marks_of_an_old_name(harness).await;
+    renames_to_a_name_that_is_free_again(harness).await;
 }
 
 /// Guarantee (rule 1): entries, keys and checkpoint are there together after a crash, and no checkpoint without them.
@@ -180,7 +181,11 @@ async fn requeues_until_settled(harness: &mut impl Harness) {
         journal.settle(settles(lane, &run)).await.expect("a settlement is taken");
     }
     let again = [3, 7, 42].map(|place| EntryRef { queue: run.queue, place: Place(place) });
-    assert_eq!(journal.requeue(a, &again).await.expect("entries are requeued"), 2, "what is not there is not requeued");
+    for _ in 0..2 {
+        let held = journal.requeue(a, &again).await.expect("entries are requeued");
+        assert_eq!(held, 2, "what is not there is not requeued");
+        assert_eq!((journal.backlog(a), journal.backlog(b)), (2, 0), "what comes again is backlog, and comes once");
+    }
     journal.append(page(feed, [10])).await.expect("a page is taken");
     let run = next(reader.as_mut(), 100_000).await;
     assert!(run.requeued, "requeued entries come first");
@@ -190,12 +195,16 @@ async fn requeues_until_settled(harness: &mut impl Harness) {
     drop((reader, journal));
 
     let journal = harness.open(vec![lane("a"), lane("b")]).await;
+    assert_eq!((journal.backlog(a), journal.backlog(b)), (3, 1), "it is backlog after a crash too");
     assert_eq!(numbers(&next(journal.reader(b).as_mut(), 100_000).await), [10], "only one lane gets it again");
     let mut reader = journal.reader(a);
     let run = next(reader.as_mut(), 1).await;
     assert_eq!((run.requeued, numbers(&run)), (true, vec![3]), "what was not settled comes again");
-    let settled = again[..1].to_vec();
-    journal.settle(Settlement { requeued: settled, ..nothing_settled(a) }).await.expect("a settlement is taken");
+    let settlement = Settlement { requeued: again[..1].to_vec(), ..nothing_settled(a) };
+    for _ in 0..2 {
+        journal.settle(settlement.clone()).await.expect("a settlement is taken");
+        assert_eq!(journal.backlog(a), 2, "what is settled is no backlog any more");
+    }
     drop((reader, journal));
 
     let journal = harness.open(vec![lane("a"), lane("b")]).await;
@@ -264,4 +273,24 @@ async fn takes_over_marks_of_an_old_name(harness: &mut impl Harness) {
     drop(journal);
     let journal = harness.open(vec![LanePlan { was: Some("old".into()), ..lane("new") }]).await;
     assert_eq!((journal.lanes()[0].id, journal.backlog(old)), (old, 0));
+}
+
+/// Guarantee: a lane that takes the name of one that had left goes on where it was itself.
+async fn renames_to_a_name_that_is_free_again(harness: &mut impl Harness) {
+    harness.reset().await;
+    let journal = harness.open(vec![lane("a"), lane("b")]).await;
+    let (a, b) = (journal.lanes()[0].id, journal.lanes()[1].id);
+    let feed = journal.open_feed(&feed_name(0), "kind").await.expect("a feed opens").id;
+    journal.append(page(feed, 0..100)).await.expect("a page is taken");
+    let queue = next(journal.reader(a).as_mut(), 1).await.queue;
+    for (lane, place) in [(a, 50), (b, 100)] {
+        let settlement = Settlement { marks: vec![(queue, Place(place))], ..nothing_settled(lane) };
+        journal.settle(settlement).await.expect("a settlement is taken");
+    }
+    drop(journal);
+    drop(harness.open(vec![lane("a")]).await);
+    for _ in 0..2 {
+        let journal = harness.open(vec![LanePlan { was: Some("a".into()), ..lane("b") }]).await;
+        assert_eq!((journal.lanes()[0].id, journal.backlog(a)), (a, 50), "nothing is skipped");
+    }
 }

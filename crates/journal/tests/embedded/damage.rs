@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::types::Value;
 
-use journal::{Append, DeadLetter, EntryRef, Journal, JournalError, Place, Settlement};
+use journal::{Append, DeadLetter, EntryRef, FeedName, Journal, JournalError, Place, Settlement};
 
 use crate::fixture::{Folder, World, feed_name, first_lane, forward, numbers, open_feed, page, settlement, settles};
 
@@ -264,6 +264,66 @@ async fn only_what_was_waiting_is_read_again() {
     assert_eq!(feed.reread_from, None);
 }
 
+/// Guarantee: a walk whose checkpoint is lost is read from as far back as the API goes, although nothing was waiting, or
+/// what was waiting is younger; what had arrived is still known, and another walk's checkpoint does not hide the loss.
+#[tokio::test]
+async fn a_lost_checkpoint_is_read_from_far_back() {
+    for losing in ["UPDATE checkpoint SET sum = 0 WHERE walk = 'live'", "UPDATE checkpoint SET walk = 'x', sum = 0"] {
+        let (folder, mut world) = busy().await;
+        world.go_on(&folder).await;
+        assert!(world.is_complete(), "all is settled before");
+        // The process was down for a while.
+        world.shown += 100;
+        let raw = folder.raw();
+        if losing.contains("'x'") {
+            raw.execute("DELETE FROM checkpoint WHERE walk = 'round'", []).unwrap();
+        }
+        assert_eq!(raw.execute(losing, []).unwrap(), 1);
+        let journal = folder.open(folder.options()).await.unwrap();
+        let feed = journal.open_feed(&feed_name(), "mde_alerts").await.unwrap();
+        assert_eq!(feed.reread_from, Some(i64::MIN));
+        assert!(journal.damage().unwrap().ends_with("everything that the API still shows is read again"));
+        let siem = first_lane(&journal);
+        assert_eq!(journal.append(page(feed.id, [398, 399, 450])).await.unwrap().new, [false, false, true]);
+        world.arrived.extend(forward(&journal, siem).await.unwrap());
+        journal.close().await;
+        world.go_on(&folder).await;
+        assert!(world.is_complete(), "{losing}");
+    }
+}
+
+/// Guarantee: where one feed's checkpoint is lost, a feed that still has its own goes on there.
+#[tokio::test]
+async fn a_lost_checkpoint_is_one_feeds_own() {
+    let (folder, _) = busy().await;
+    let journal = folder.open(folder.options()).await.unwrap();
+    let other = FeedName { source: "incidents".into(), ..feed_name() };
+    let feed = journal.open_feed(&other, "kind").await.unwrap().id;
+    let checkpoints = vec![("live".to_owned(), vec![1])];
+    journal.append(Append { checkpoints, ..page(feed, []) }).await.unwrap();
+    journal.close().await;
+    assert_eq!(folder.raw().execute("UPDATE checkpoint SET sum = 0 WHERE feed = 0", []).unwrap(), 1);
+    let journal = folder.open(folder.options()).await.unwrap();
+    let lost = journal.open_feed(&feed_name(), "mde_alerts").await.unwrap();
+    assert_eq!((lost.reread_from, lost.checkpoints.len()), (Some(i64::MIN), 0), "although 200 was waiting");
+    let kept = journal.open_feed(&other, "kind").await.unwrap();
+    assert_eq!((kept.reread_from, &kept.checkpoints["live"]), (None, &vec![1]));
+    let new = journal.append(page(lost.id, [198, 199, 200])).await.unwrap().new;
+    assert_eq!(new, [false, false, true], "what had arrived is known, what was waiting is not");
+}
+
+/// Guarantee: a database that the disk cannot read is set aside; there is no way out of a bad sector by trying again.
+#[tokio::test]
+async fn an_unreadable_database_is_set_aside() {
+    let (folder, mut world) = busy().await;
+    // A file whose first bytes cannot be read: nothing is mapped at the address 0.
+    std::fs::remove_file(folder.database()).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", folder.database()).unwrap();
+    world.go_on(&folder).await;
+    assert!(world.is_complete());
+    assert!(world.sentences[0].contains("the disk cannot read the database"), "{:?}", world.sentences);
+}
+
 /// Guarantee: the same place in a later journal is another entry, and its dead letter another letter.
 #[tokio::test]
 async fn dead_letters_of_two_journals_do_not_meet() {
@@ -289,25 +349,33 @@ async fn an_interrupted_setting_aside_is_taken_up() {
     finished.open(finished.options()).await.unwrap().close().await;
     let aside = finished.set_aside().pop().unwrap();
     let aside = aside.file_name().unwrap().to_str().unwrap();
-    for step in ["noted", "half built", "built", "moved"] {
+    let identity = |path: &Path| -> [u8; 16] {
+        let database = rusqlite::Connection::open(path).expect("the database opens");
+        database.query_row("SELECT identity FROM meta", [], |row| row.get(0)).expect("it has an identity")
+    };
+    for step in ["noted", "half built", "built", "moved", "adopted"] {
         let image = folder.image();
         std::fs::write(image.path().join("damaged"), format!("a mark\n{aside}\n")).unwrap();
         let draft = image.path().join("draft.db");
         match step {
             "half built" => std::fs::write(&draft, "SQLite form").unwrap(),
-            "built" | "moved" => drop(std::fs::copy(finished.database(), &draft).unwrap()),
+            "built" | "moved" | "adopted" => drop(std::fs::copy(finished.database(), &draft).unwrap()),
             _ => {}
         }
-        if step == "moved" {
+        if step == "moved" || step == "adopted" {
             std::fs::create_dir(image.path().join(aside)).unwrap();
             std::fs::rename(image.database(), image.path().join(aside).join("journal.db")).unwrap();
+        }
+        if step == "adopted" {
+            std::fs::rename(&draft, image.database()).unwrap();
         }
         let mut world = World { arrived: world.arrived.clone(), sentences: Vec::new(), ..world };
         world.go_on(&image).await;
         assert!(world.is_complete(), "{step}");
         assert_eq!(world.sentences.len(), 1, "{step}");
         assert!(world.sentences[0].contains(aside), "{step}: {:?}", world.sentences);
-        assert!(image.path().join(aside).join("journal.db").exists(), "{step}");
+        let kept = image.path().join(aside).join("journal.db");
+        assert_eq!(identity(&kept), identity(&folder.database()), "{step}: the damaged journal is kept");
         assert!(!draft.exists() && !image.path().join("damaged").exists(), "{step}");
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use journal::{
-    Append, Clock, EmbeddedJournal, EmbeddedOptions, FeedId, FeedName, Journal, JournalError, Key, LaneId, LanePlan,
-    LaneStart, NewEntry, Place, QueueKind, Run, Settlement, Tuning,
+    Append, Clock, EmbeddedJournal, EmbeddedOptions, EntryRef, FeedId, FeedName, Journal, JournalError, Key, LaneId,
+    LanePlan, LaneStart, NewEntry, Place, QueueKind, Run, Settlement, Tuning,
 };
 use tempfile::TempDir;
 
@@ -116,6 +116,10 @@ pub(crate) fn settlement(lane: LaneId) -> Settlement {
 }
 
 pub(crate) fn settles(lane: LaneId, run: &Run) -> Settlement {
+    if run.requeued {
+        let requeued = run.entries.iter().map(|entry| EntryRef { queue: run.queue, place: entry.place });
+        return Settlement { requeued: requeued.collect(), ..settlement(lane) };
+    }
     let last = run.entries.last().expect("a run has an entry").place.0;
     Settlement { marks: vec![(run.queue, Place(last + 1))], ..settlement(lane) }
 }
@@ -131,16 +135,14 @@ pub(crate) fn numbers(run: &Run) -> Vec<u64> {
         .collect()
 }
 
-/// What is ahead of a lane's marks, settled as it is read.
+/// What a lane has still to account for, settled as it is read.
 pub(crate) async fn forward(journal: &EmbeddedJournal, lane: LaneId) -> Result<Vec<u64>, JournalError> {
     let mut reader = journal.reader(lane);
     let mut delivered = Vec::new();
     while journal.backlog(lane) > 0 {
         let run = reader.next(10_000).await?;
         delivered.extend(numbers(&run));
-        if !run.requeued {
-            journal.settle(settles(lane, &run)).await?;
-        }
+        journal.settle(settles(lane, &run)).await?;
     }
     Ok(delivered)
 }
@@ -152,6 +154,9 @@ pub(crate) struct World {
     /// What the journal said of damage, in the order of its openings.
     pub(crate) sentences: Vec<String>,
 }
+
+/// How many alerts a walk that has no checkpoint looks back.
+const FRESH: u64 = 10;
 
 static ROUNDS: AtomicU64 = AtomicU64::new(0);
 
@@ -190,7 +195,8 @@ impl World {
     async fn read_api(&self, journal: &EmbeddedJournal) -> Result<(), JournalError> {
         let feed = journal.open_feed(&feed_name(), "mde_alerts").await?;
         let checkpoint = feed.checkpoints.get("live").and_then(|state| state.as_slice().try_into().ok());
-        let from = checkpoint.map_or(0, u64::from_be_bytes);
+        // As the source does, a walk without a checkpoint begins a short while ago.
+        let from = checkpoint.map_or(self.shown.saturating_sub(FRESH), u64::from_be_bytes);
         let reread = feed.reread_from.map_or(u64::MAX, |from| from.max(0).cast_unsigned());
         let numbers: Vec<u64> = (from.min(reread)..self.shown).collect();
         // The look at the end shows that a round writes, so that damage in what is written over is met too.

@@ -149,6 +149,31 @@ async fn lanes_that_left_are_remembered_for_a_while() {
     assert_eq!(journal.backlog(journal.lanes()[1].id), 0, "forgotten, it begins with what comes from now on");
 }
 
+/// Guarantee: a lane that took the name of one that had left is the lane of that name from then on, also when it has left
+/// itself and comes back; the other's marks are not used again.
+#[tokio::test]
+async fn two_lanes_of_a_name_do_not_meet() {
+    let folder = Folder::new();
+    let keep = Duration::from_secs(1_000);
+    let open = |lanes: Vec<LanePlan>| {
+        folder.pass(Duration::from_secs(1));
+        folder.open(EmbeddedOptions { keep, lanes, ..folder.options() })
+    };
+    let journal = open(vec![lane("a"), lane("b")]).await.unwrap();
+    let a = first_lane(&journal);
+    journal.append(page(open_feed(&journal).await, 0..10)).await.unwrap();
+    forward(&journal, journal.lanes()[1].id).await.unwrap();
+    journal.close().await;
+    let renamed = LanePlan { was: Some("a".into()), ..lane("b") };
+    let elsewhere = lane("c");
+    let plans = [lane("a"), renamed.clone(), renamed, elsewhere, lane("b"), lane("b")];
+    for (plan, is_a) in plans.into_iter().zip([true, true, true, false, true, true]) {
+        let journal = open(vec![plan.clone()]).await.unwrap();
+        assert_eq!((first_lane(&journal) == a, journal.backlog(first_lane(&journal))), (is_a, 10), "{plan:?}");
+        journal.close().await;
+    }
+}
+
 /// Guarantee: a lane may begin with what was appended at most so long ago.
 #[tokio::test]
 async fn a_lane_can_begin_some_time_ago() {

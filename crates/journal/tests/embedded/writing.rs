@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use journal::{
-    Append, EmbeddedJournal, EmbeddedOptions, FeedName, Journal, JournalError, LARGEST_ENTRY, NewEntry, Place,
-    QueueKind,
+    Append, DeadLetter, EmbeddedJournal, EmbeddedOptions, EntryRef, FeedName, Journal, JournalError, LARGEST_ENTRY,
+    NewEntry, Place, QueueKind, Settlement,
 };
 
-use crate::fixture::{DAY, Folder, entry, first_lane, forward, numbers, open_feed, page, settlement};
+use crate::fixture::{DAY, Folder, entry, first_lane, forward, numbers, open_feed, page, settlement, settles};
 
 /// Guarantee: a page that brings nothing new and moves nothing writes nothing.
 #[tokio::test]
@@ -102,6 +102,28 @@ async fn entries_may_be_as_large_as_the_limit() {
         }
         assert!(read.iter().zip(&entries).all(|(read, entry)| read.bytes == entry.bytes && read.key == entry.key));
     }
+}
+
+/// Guarantee: an alert of the largest answer is journaled, read, and kept as a dead letter, in a journal that has room
+/// for it compressed only.
+#[tokio::test]
+async fn a_huge_alert_is_taken() {
+    let folder = Folder::new();
+    let journal = folder.open(folder.options()).await.unwrap();
+    let siem = first_lane(&journal);
+    let huge = NewEntry { bytes: Bytes::from("evidence ".repeat((50 << 20) / 9)), ..entry(0) };
+    let append = Append { entries: vec![huge.clone(), entry(1)], ..page(open_feed(&journal).await, []) };
+    journal.append(append).await.unwrap();
+    journal.close().await;
+    let journal = folder.open(folder.options()).await.unwrap();
+    let run = journal.reader(siem).next(1).await.unwrap();
+    assert!(run.entries.len() == 1 && run.entries[0].bytes == huge.bytes);
+    let place = run.entries[0].place;
+    let letter = DeadLetter { entry: EntryRef { queue: run.queue, place }, reason: "too long".into() };
+    journal.settle(Settlement { dead_letters: vec![letter], ..settles(siem, &run) }).await.unwrap();
+    journal.trim().await.unwrap();
+    assert_eq!(forward(&journal, siem).await.unwrap(), [1]);
+    assert!(journal.dead_letters(siem, 9).await.unwrap()[0].entry.bytes == huge.bytes);
 }
 
 /// Guarantee: a run has about the bytes that were asked for, and at least one entry.
