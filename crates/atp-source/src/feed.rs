@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::application::{Application, TokenEndpoint};
-use crate::http;
+use crate::http::{self, Share};
 use crate::key::Keyer;
 use crate::planner::Planner;
 use crate::ticks;
@@ -167,39 +167,39 @@ impl Feed {
     pub async fn next(&mut self) -> Result<Step, Fault> {
         if !self.set_free.is_empty() {
             let rows = std::mem::take(&mut self.set_free);
-            return Ok(self.page(rows));
+            return Ok(self.page(rows, None));
         }
         if Instant::now() >= self.next_poll && self.walk.poll() {
             self.next_poll = Instant::now() + self.options.poll_every;
         }
         match self.walk.next() {
             Next::Ask(ask) => {
-                let answer = self.call(&ask).await?;
-                Ok(self.answered(&ask, answer))
+                let (answer, share) = self.call(&ask).await?;
+                Ok(self.answered(&ask, answer, share))
             }
             Next::Done => Ok(self.unkept().unwrap_or(Step::Done)),
             Next::Idle => Ok(self.unkept().unwrap_or_else(|| Step::Wait(self.until_next_poll()))),
         }
     }
 
-    fn answered(&mut self, ask: &Ask, answer: Answer) -> Step {
+    fn answered(&mut self, ask: &Ask, answer: Answer, share: Option<Share>) -> Step {
         self.counts.rows_fetched += answer.rows.len() as u64;
         let floor = self.walk.state().map_or(i64::MIN, crate::walk::State::floor);
         let server_time = answer.server_time;
         let rows = self.walk.answered(ask, answer);
         self.last_page = LastPage { times: rows.iter().map(|row| row.time).collect(), floor, server_time };
-        self.page(rows)
+        self.page(rows, share)
     }
 
-    fn page(&mut self, rows: Vec<Row>) -> Step {
+    fn page(&mut self, rows: Vec<Row>, share: Option<Share>) -> Step {
         let checkpoint = self.checkpoint();
         self.handed_out.clone_from(&checkpoint);
-        Step::Page(Page { rows, checkpoint })
+        Step::Page(Page { rows, checkpoint, _share: share })
     }
 
     /// An empty page, where the walk has moved without one.
     fn unkept(&mut self) -> Option<Step> {
-        (self.checkpoint() != self.handed_out).then(|| self.page(Vec::new()))
+        (self.checkpoint() != self.handed_out).then(|| self.page(Vec::new(), None))
     }
 
     fn checkpoint(&self) -> Vec<u8> {
@@ -255,13 +255,15 @@ pub enum Step {
     Wait(Duration),
 }
 
-/// One answer of the API.
+/// One answer of the API. It holds a share of [`HttpOptions::answer_budget`](crate::HttpOptions::answer_budget), for
+/// which other answers may be waiting, until it is dropped.
 #[derive(Debug)]
 pub struct Page {
     /// The rows, sorted by update time and id.
     pub rows: Vec<Row>,
     /// Where the walk stands after this page. To be kept in one transaction with the rows.
     pub checkpoint: Vec<u8>,
+    _share: Option<Share>,
 }
 
 /// One revision as the API sent it.
@@ -273,7 +275,7 @@ pub struct Row {
     pub id: [u8; 16],
     /// It came without its evidence. The whole follows once it can be had.
     pub partial: bool,
-    /// The JSON of the row. It holds a share of the answer budget until dropped.
+    /// The JSON of the row, byte for byte: a part of the answer, which lives as long as the last part of it.
     pub bytes: Bytes,
 }
 

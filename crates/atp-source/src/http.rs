@@ -15,6 +15,7 @@ use url::{Host, Url};
 
 use crate::http::body::BodyError;
 use crate::http::budget::Budget;
+pub(crate) use crate::http::budget::Share;
 use crate::ticks;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -97,12 +98,12 @@ impl HttpClient {
             |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let date = header(DATE).and_then(|date| ticks::parse_http_date(&date));
         let retry_after = header(RETRY_AFTER);
-        let body = body::read(response, &self.budget).await.map_err(|error| match error {
+        let (body, share) = body::read(response, &self.budget).await.map_err(|error| match error {
             BodyError::Broken(error) => CallError::of(error),
             BodyError::Encoding(what) => CallError::Broken(what.into()),
             BodyError::TooLarge(limit) => CallError::TooLarge(limit),
         })?;
-        Ok(Reply { status, date, retry_after, body })
+        Ok(Reply { status, date, retry_after, body, share: Some(share) })
     }
 }
 
@@ -113,8 +114,10 @@ pub(crate) struct Reply {
     /// The server's time.
     pub(crate) date: Option<i64>,
     pub(crate) retry_after: Option<String>,
-    /// Unpacked; it holds its share of the budget until the last part of it is dropped.
+    /// Unpacked.
     pub(crate) body: Bytes,
+    /// What the body holds of the budget.
+    pub(crate) share: Option<Share>,
 }
 
 /// Why there was no whole answer.

@@ -181,7 +181,13 @@ mod tests {
 
     fn reply(status: u16, body: &'static str, retry_after: Option<&str>) -> Reply {
         let date = crate::ticks::parse_http_date("Mon, 20 Jul 2020 10:53:50 GMT");
-        Reply { status, date, retry_after: retry_after.map(str::to_owned), body: Bytes::from_static(body.as_bytes()) }
+        Reply {
+            status,
+            date,
+            retry_after: retry_after.map(str::to_owned),
+            body: Bytes::from_static(body.as_bytes()),
+            share: None,
+        }
     }
 
     /// Guarantee: every answer that these APIs are documented or known to give has its verdict and its sentence.
@@ -314,7 +320,7 @@ mod tests {
     #[test]
     fn hostile_error_texts_are_tamed() {
         let body = format!(r#"{{"error":{{"code":"x\r\nFAKE","message":"{}\u001b[2J\u202e"}}}}"#, "A".repeat(5_000));
-        let reply = Reply { status: 500, date: None, retry_after: None, body: body.into() };
+        let reply = Reply { status: 500, date: None, retry_after: None, body: body.into(), share: None };
         let fault = status(MDE, &reply).fault;
         assert!(fault.what().len() < 700, "{}", fault.what().len());
         assert!(!fault.what().contains(['\r', '\n', '\u{1b}', '\u{202e}']));

@@ -176,7 +176,13 @@ mod tests {
     }
 
     fn fault(status: u16, body: String, retry_after: Option<&str>) -> Fault {
-        refused(&Reply { status, date: None, retry_after: retry_after.map(str::to_owned), body: body.into() })
+        refused(&Reply {
+            status,
+            date: None,
+            retry_after: retry_after.map(str::to_owned),
+            body: body.into(),
+            share: None,
+        })
     }
 
     /// Guarantee: every error of the token endpoint that is known has its verdict and its sentence, and none of what

@@ -7,7 +7,7 @@ use fault::{Fault, Reach};
 use crate::application::Token;
 use crate::classify::api::{self, Kind, Refusal};
 use crate::feed::Feed;
-use crate::http::Reply;
+use crate::http::{Reply, Share};
 use crate::page;
 use crate::query;
 use crate::walk::{Answer, Ask, Failure, Unanswerable};
@@ -19,10 +19,10 @@ const LARGE_BODY: usize = 256 << 10;
 
 impl Feed {
     /// Asks, and tells the walk where that failed.
-    pub(super) async fn call(&mut self, ask: &Ask) -> Result<Answer, Fault> {
+    pub(super) async fn call(&mut self, ask: &Ask) -> Result<(Answer, Option<Share>), Fault> {
         self.counts.calls += 1;
         match self.attempt(ask).await {
-            Ok(answer) => Ok(answer),
+            Ok(answered) => Ok(answered),
             Err(refusal) => match self.walk.failed(ask, refusal.failure) {
                 Ok(rows) => {
                     self.set_free = rows;
@@ -33,7 +33,7 @@ impl Feed {
         }
     }
 
-    async fn attempt(&self, ask: &Ask) -> Result<Answer, Refusal> {
+    async fn attempt(&self, ask: &Ask) -> Result<(Answer, Option<Share>), Refusal> {
         let token = self.token().await?;
         match self.ask(ask, &token).await {
             Err(refused) if refused.kind == Kind::Unauthorized => {
@@ -63,7 +63,7 @@ impl Feed {
         self.app.discard(&self.options.resource, self.options.token_endpoint, token).await;
     }
 
-    async fn ask(&self, ask: &Ask, token: &Token) -> Result<Answer, Refusal> {
+    async fn ask(&self, ask: &Ask, token: &Token) -> Result<(Answer, Option<Share>), Refusal> {
         self.options.planner.admit().await;
         let url = query::url(self.options.api, &self.options.base, ask);
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -79,14 +79,14 @@ impl Feed {
         }
         let server_time = reply.date.ok_or_else(api::undated)?;
         if gone {
-            return Ok(Answer { server_time, ..Answer::default() });
+            return Ok((Answer { server_time, ..Answer::default() }, None));
         }
         self.split(ask, reply, server_time).await
     }
 
-    async fn split(&self, ask: &Ask, reply: Reply, server_time: i64) -> Result<Answer, Refusal> {
+    async fn split(&self, ask: &Ask, reply: Reply, server_time: i64) -> Result<(Answer, Option<Share>), Refusal> {
         let partial = matches!(ask, Ask::Window(ask) if !ask.expand) && self.options.api.has_evidence();
-        let (api, body) = (self.options.api, reply.body);
+        let (api, body, share) = (self.options.api, reply.body, reply.share);
         let page = if body.len() > LARGE_BODY {
             let keyer = self.keyer.clone();
             let split = move || page::split(api, &keyer, &body, partial);
@@ -95,7 +95,7 @@ impl Feed {
             page::split(api, &self.keyer, &body, partial)
         };
         let page = page.map_err(api::nonsense)?;
-        Ok(Answer { rows: page.rows, server_time, more: page.more })
+        Ok((Answer { rows: page.rows, server_time, more: page.more }, share))
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) enum BodyError {
     TooLarge(usize),
 }
 
-/// Reads a body to its end. Its bytes hold their share of the budget until the last of them is dropped.
-pub(super) async fn read(mut response: Response, budget: &Budget) -> Result<Bytes, BodyError> {
+/// Reads a body to its end. Returns it unpacked, with its share of the budget.
+pub(super) async fn read(mut response: Response, budget: &Budget) -> Result<(Bytes, Share), BodyError> {
     let encoding = response.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
     let mut unpacker = match encoding.as_deref() {
         None | Some(b"" | b"identity") => None,
@@ -54,7 +54,7 @@ pub(super) async fn read(mut response: Response, budget: &Budget) -> Result<Byte
         let rest = unpacker.finish().map_err(|error| BodyError::Encoding(format!("the gzip body is cut: {error}")))?;
         body.append(&rest).await?;
     }
-    Ok(Bytes::from_owner(body))
+    Ok((body.bytes.into(), body.share))
 }
 
 struct Body {
@@ -76,11 +76,5 @@ impl Body {
         }
         self.bytes.extend_from_slice(more);
         Ok(())
-    }
-}
-
-impl AsRef<[u8]> for Body {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }

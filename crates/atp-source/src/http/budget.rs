@@ -39,7 +39,8 @@ impl Budget {
 }
 
 /// What one answer holds of the budget, until dropped.
-pub(super) struct Share {
+#[derive(Debug)]
+pub(crate) struct Share {
     pool: Arc<Semaphore>,
     senior: Arc<Semaphore>,
     taken: Vec<OwnedSemaphorePermit>,

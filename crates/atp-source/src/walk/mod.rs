@@ -197,8 +197,11 @@ impl Walk {
         self.state.as_ref()
     }
 
-    /// Begins a poll, where none is under way. Whether it did.
+    /// Begins a poll, where none is under way and the walk is not at its end. Whether it did.
     pub(crate) fn poll(&mut self) -> bool {
+        if self.is_done() {
+            return false;
+        }
         let effort = self.effort();
         let waiting = !self.live.is_empty() || !self.sweep.is_empty() || !self.sweep_alerts.is_empty();
         let polling = self.live.iter().any(|window| window.to.is_none());
