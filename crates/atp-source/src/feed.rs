@@ -109,6 +109,8 @@ pub struct Feed {
     handed_out: Vec<u8>,
     last_page: LastPage,
     counts: Counts,
+    /// What was said to be owed.
+    told: Vec<String>,
 }
 
 /// What is still to be learnt of the last page, once the ledger has said which of its rows are new.
@@ -155,6 +157,7 @@ impl Feed {
             handed_out: checkpoint.map(<[u8]>::to_vec).unwrap_or_default(),
             last_page: LastPage::default(),
             counts: Counts::default(),
+            told: Vec::new(),
         })
     }
 
@@ -191,7 +194,18 @@ impl Feed {
         self.page(rows, share)
     }
 
+    /// Says so once where something is owed that was not before.
+    fn tell_debts(&mut self) {
+        let owed = self.status().owed;
+        for debt in owed.iter().filter(|debt| !self.told.contains(&debt.what)) {
+            let tenant_id = self.options.tenant_id.as_str();
+            tracing::warn!(tenant_id, owed = debt.what, reason = debt.reason, "the api shows what it will not give");
+        }
+        self.told = owed.into_iter().map(|debt| debt.what).collect();
+    }
+
     fn page(&mut self, rows: Vec<Row>, share: Option<Share>) -> Step {
+        self.tell_debts();
         let checkpoint = self.checkpoint();
         self.handed_out.clone_from(&checkpoint);
         Step::Page(Page { rows, checkpoint, _share: share })

@@ -18,6 +18,8 @@ use crate::http::budget::Budget;
 pub(crate) use crate::http::budget::Share;
 use crate::ticks;
 
+/// Kept open for each host.
+const IDLE_CONNECTIONS: usize = 16;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two pieces of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,6 +51,8 @@ impl Default for HttpOptions {
 #[derive(Clone)]
 pub struct HttpClient {
     client: reqwest::Client,
+    /// For loopback, which no proxy can reach for us.
+    direct: reqwest::Client,
     budget: Arc<Budget>,
 }
 
@@ -58,36 +62,52 @@ impl HttpClient {
     /// # Errors
     /// Halt where a CA file cannot be read or holds no certificate.
     pub fn new(options: HttpOptions) -> Result<Self, Fault> {
+        let HttpOptions { ca_files, user_agent, answer_budget } = options;
+        let set_up = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|error| Fault::halt("failed to set up the HTTP client").caused_by(error))
+        };
+        Ok(Self {
+            client: set_up(Self::builder(&ca_files, &user_agent)?)?,
+            direct: set_up(Self::builder(&ca_files, &user_agent)?.no_proxy())?,
+            budget: Arc::new(Budget::new(answer_budget)),
+        })
+    }
+
+    fn builder(ca_files: &[PathBuf], user_agent: &str) -> Result<reqwest::ClientBuilder, Fault> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let mut builder = reqwest::Client::builder()
-            .user_agent(options.user_agent)
+            .user_agent(user_agent)
             .default_headers(headers)
             // A token goes to no origin but the one it was asked for.
             .redirect(redirect::Policy::none())
             .referer(false)
+            // Thousands of tenants share a few hosts: their idle connections must not add up.
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .timeout(TOTAL_TIMEOUT);
-        for file in &options.ca_files {
+        for file in ca_files {
             builder = builder.tls_certs_merge(certificates(file)?);
         }
-        let client =
-            builder.build().map_err(|error| Fault::halt("failed to set up the HTTP client").caused_by(error))?;
-        Ok(Self { client, budget: Arc::new(Budget::new(options.answer_budget)) })
+        Ok(builder)
+    }
+
+    fn client(&self, url: &Url) -> &reqwest::Client {
+        if is_loopback(url) { &self.direct } else { &self.client }
     }
 
     /// Gets an answer with a token.
     pub(crate) async fn get(&self, url: Url, authorization: HeaderValue) -> Result<Reply, CallError> {
-        let request = self.client.get(url).header(reqwest::header::AUTHORIZATION, authorization);
+        let request = self.client(&url).get(url).header(reqwest::header::AUTHORIZATION, authorization);
         self.send(request).await
     }
 
     /// Posts a form.
     pub(crate) async fn post_form(&self, url: Url, form: String) -> Result<Reply, CallError> {
         const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-        let request = self.client.post(url).header(reqwest::header::CONTENT_TYPE, FORM).body(form);
+        let request = self.client(&url).post(url).header(reqwest::header::CONTENT_TYPE, FORM).body(form);
         self.send(request).await
     }
 
@@ -149,15 +169,18 @@ fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>, Fault> {
     Ok(certificates)
 }
 
-/// Refuses an address to which no token or secret may go: it must be `https`, or on loopback.
-pub(crate) fn require_private(url: &Url) -> Result<(), Fault> {
-    let loopback = match url.host() {
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
-    };
-    let is_private = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+    }
+}
+
+/// Refuses an address to which no token or secret may go: it must be `https`, or on loopback.
+pub(crate) fn require_private(url: &Url) -> Result<(), Fault> {
+    let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
     if is_private && url.host().is_some() {
         return Ok(());
     }

@@ -13,15 +13,19 @@ mod effort;
 #[cfg(test)]
 mod model;
 mod pace;
+mod question;
+mod singles;
 mod spans;
 mod state;
+mod sweep;
 mod window;
 
 pub(crate) use crate::walk::effort::Failure;
+pub(crate) use crate::walk::question::{Answer, Ask, Fetched, Limits, Next, WindowAsk};
 pub(crate) use crate::walk::state::{DebtOf, State};
 
 use crate::feed::Row;
-use crate::ticks::{self, DAY, HOUR, MINUTE};
+use crate::ticks::{self, MINUTE};
 use crate::walk::effort::{Effort, Trouble};
 use crate::walk::pace::Pace;
 use crate::walk::state::RETENTION;
@@ -31,91 +35,10 @@ use crate::walk::window::{Inside, Pass, Progress, Singles, Window};
 const OVERLAP: i64 = MINUTE;
 /// How often a pass looks back, in the server's time.
 const LOOK_BACK_EVERY: i64 = 5 * MINUTE;
-/// How often a sweep is made, in the server's time.
-const SWEEP_EVERY: i64 = 6 * HOUR;
-/// What a sweep covers.
-const SWEEP_COVERS: i64 = DAY;
 /// An answer with fewer rows than this is not thought to be cut at a limit that nobody told us of.
 const LEAST_HIDDEN_LIMIT: u32 = 20;
 /// With more debts than this, their milliseconds are no longer set apart in advance.
 const DEBTS_SET_APART: usize = 8;
-
-/// What does not change during a walk.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Rows asked for in one call.
-    pub(crate) page_size: u32,
-    /// The most rows that the API gives in one answer.
-    pub(crate) cap: u32,
-    /// Evidence is asked for with each row, and rows can be had one by one.
-    pub(crate) has_evidence: bool,
-    /// The API filters by creation time and heeds `$skip`.
-    pub(crate) filters_created: bool,
-    /// What the API cuts off an answer is the oldest.
-    pub(crate) keeps_newest: bool,
-    /// How far below the floor a pass looks back, in ticks.
-    pub(crate) look_back: i64,
-    /// How far back the first reading goes, in ticks.
-    pub(crate) start: i64,
-    /// The walk ends at the server's time of its first answer.
-    pub(crate) once: bool,
-}
-
-/// A question to the API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// One alert, whole.
-    Alert { id: String },
-    /// Nothing but the server's time.
-    Clock,
-    /// Rows.
-    Window(WindowAsk),
-}
-
-/// Asks for rows. Times are whole milliseconds, lower bounds inclusive, upper bounds exclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WindowAsk {
-    pub(crate) from: i64,
-    pub(crate) to: Option<i64>,
-    pub(crate) created_from: Option<i64>,
-    pub(crate) created_to: Option<i64>,
-    pub(crate) skip: u32,
-    /// At most this many rows; `None` for whatever there is.
-    pub(crate) top: Option<u32>,
-    pub(crate) expand: bool,
-}
-
-/// What the API answered.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Answer {
-    /// The rows, sorted by update time and id.
-    pub(crate) rows: Vec<Fetched>,
-    /// The server's time.
-    pub(crate) server_time: i64,
-    /// The answer says that there is more.
-    pub(crate) more: bool,
-}
-
-/// A row as the walk sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct Fetched {
-    pub(crate) row: Row,
-    /// Its creation time.
-    pub(crate) created: Option<i64>,
-    /// Its alert's id; known where it came without evidence.
-    pub(crate) alert: Option<String>,
-}
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Make this call.
-    Ask(Ask),
-    /// Everything is read ([`Limits::once`]).
-    Done,
-    /// Nothing before the next poll.
-    Idle,
-}
 
 /// Where a walk begins that has no checkpoint.
 #[derive(Clone, Copy, Debug)]
@@ -275,10 +198,10 @@ impl Walk {
     fn split_in_advance(&mut self) {
         let pace = self.pace;
         let now = self.state.as_ref().map_or(0, |state| state.server_time);
-        let times = self.owed_times();
+        let owed = self.owed_milliseconds();
         let stack = self.stack();
-        for time in times {
-            if let Some(parts) = stack.last().and_then(|window| window.with_apart(time)) {
+        for (time, bare) in owed {
+            if let Some(parts) = stack.last().and_then(|window| window.with_apart(time, bare)) {
                 stack.pop();
                 stack.extend(parts);
             }
@@ -289,62 +212,21 @@ impl Walk {
         }
     }
 
-    /// Update times of alerts whose evidence is owed, where they are few, in rising order.
-    fn owed_times(&self) -> Vec<i64> {
+    /// Where something is owed, in rising order, if that is little; and whether it is evidence. Set apart, it no longer
+    /// fails what lies around it.
+    fn owed_milliseconds(&self) -> Vec<(i64, bool)> {
         let debts = self.state.iter().flat_map(|state| &state.debts);
-        let mut times: Vec<i64> = debts
-            .filter_map(|debt| match debt.of {
-                DebtOf::Alert { time, .. } => Some(time),
-                DebtOf::Span { .. } => None,
+        let mut owed: Vec<(i64, bool)> = debts
+            .map(|debt| match debt.of {
+                DebtOf::Alert { time, .. } => (time, true),
+                DebtOf::Span { from, .. } => (from, false),
             })
             .collect();
-        if times.len() > DEBTS_SET_APART {
-            times.clear();
+        if owed.len() > DEBTS_SET_APART {
+            owed.clear();
         }
-        times.sort_unstable();
-        times
-    }
-
-    fn begin_sweep_if_due(&mut self) {
-        let Some(state) = &mut self.state else { return };
-        if state.server_time - state.sweep_at < SWEEP_EVERY {
-            return;
-        }
-        state.forgive();
-        state.sweep_at = state.server_time;
-        let from = ticks::floor_to_millisecond(state.server_time - SWEEP_COVERS).max(state.origin);
-        let span = (from, state.floor());
-        state.sweep = Some(span);
-        self.fill_sweep(span);
-    }
-
-    fn fill_sweep(&mut self, (from, to): (i64, i64)) {
-        let effort = self.effort();
-        let Some(state) = &self.state else { return };
-        for debt in &state.debts {
-            match &debt.of {
-                DebtOf::Alert { id, .. } => self.sweep_alerts.push((id.clone(), Trouble::default())),
-                DebtOf::Span { from, to } => {
-                    self.sweep.push(Window::new(*from, Some(*to), Pass::Sweep, effort));
-                }
-            }
-        }
-        if from < to {
-            self.sweep.push(Window::new(from, Some(to), Pass::Sweep, effort));
-        }
-        self.note_sweep();
-    }
-
-    /// Notes what is left of the sweep.
-    fn note_sweep(&mut self) {
-        let Some(state) = &mut self.state else { return };
-        let Some((from, to)) = state.sweep else { return };
-        if self.sweep.is_empty() && self.sweep_alerts.is_empty() {
-            state.sweep = None;
-        } else {
-            let left = self.sweep.iter().filter_map(|window| window.to).max().unwrap_or(from);
-            state.sweep = Some((from, left.clamp(from, to.max(from))));
-        }
+        owed.sort_unstable();
+        owed
     }
 
     /// Takes the answer to the last question. Returns the rows to hand out.
@@ -444,64 +326,6 @@ impl Walk {
         }
     }
 
-    /// Hands out listed rows up to the next whose evidence is to be fetched; without one the window goes on.
-    fn next_single(&mut self, mut window: Window, mut singles: Singles, mut rows: Vec<Row>) -> Vec<Row> {
-        while let Some(fetched) = singles.listed.get(singles.next) {
-            if fetched.alert.is_some() && !self.is_owed(fetched) {
-                window.inside = Inside::Singles(singles);
-                self.put_back(window);
-                return rows;
-            }
-            rows.push(fetched.row.clone());
-            singles.next += 1;
-        }
-        let full = singles.full;
-        window.inside = *singles.then;
-        self.went_on(window, &singles.listed, full);
-        rows
-    }
-
-    /// The evidence of this revision is known not to be had: it is asked for again by the sweep alone.
-    fn is_owed(&self, fetched: &Fetched) -> bool {
-        self.state.iter().flat_map(|state| &state.debts).any(|debt| match &debt.of {
-            DebtOf::Alert { id, time } => *time == fetched.row.time && fetched.alert.as_ref() == Some(id),
-            DebtOf::Span { .. } => false,
-        })
-    }
-
-    fn pop_singles(&mut self) -> Option<(Window, Singles)> {
-        let stack = self.stack();
-        if !matches!(stack.last()?.inside, Inside::Singles(_)) {
-            return None;
-        }
-        let mut window = stack.pop()?;
-        match std::mem::replace(&mut window.inside, Inside::Whole) {
-            Inside::Singles(singles) => Some((window, singles)),
-            _ => None,
-        }
-    }
-
-    /// An alert came alone, or the API said that it is gone.
-    fn answered_alert(&mut self, whole: Vec<Fetched>) -> Vec<Row> {
-        let mut rows: Vec<Row> = whole.into_iter().map(|fetched| fetched.row).collect();
-        self.rested = true;
-        let Some((window, mut singles)) = self.pop_singles() else {
-            if let (Some((id, _)), Some(state)) = (self.sweep_alerts.pop(), &mut self.state) {
-                state.pay_alert(&id);
-            }
-            self.note_sweep();
-            return rows;
-        };
-        let listed = &singles.listed[singles.next];
-        // The alert may have changed since it was listed: then the listed revision is one that only we have seen.
-        if !rows.iter().any(|row| row.time == listed.row.time) {
-            rows.insert(0, listed.row.clone());
-        }
-        singles.next += 1;
-        singles.trouble = Trouble::default();
-        self.next_single(window, singles, rows)
-    }
-
     /// Takes a failure of the last question. Returns rows to hand out without their evidence.
     ///
     /// # Errors
@@ -521,11 +345,13 @@ impl Walk {
         let succeeded = self.succeeded;
         let has_evidence = self.limits.has_evidence;
         let now = self.state.as_ref().map_or(0, |state| state.server_time);
+        let owed: Vec<_> = self.state.iter().flat_map(State::owed_spans).collect();
         // A window that fails has had its turn too: what is fresh does not wait for it.
         self.rested = true;
         let stack = self.stack();
         let window = stack.last_mut().expect("a question came from the window on top");
-        if !window.trouble.failed(failure, succeeded) {
+        let known = failure == Failure::Page && window.pass != Pass::Sweep && owed.contains(&(window.from, window.to));
+        if !window.trouble.failed(failure, succeeded) && !known {
             return Ok(());
         }
         if failure == Failure::Refused && window.effort.smaller(has_evidence).is_none() {
@@ -537,35 +363,9 @@ impl Walk {
             self.limits.page_size = window.effort.smaller(false).map_or(self.limits.page_size, |effort| effort.top);
         }
         let (from, to, pass) = (window.from, window.to, window.pass);
-        let progress = window.smaller(has_evidence, now);
+        let progress = if known { Progress::Owed(window::FAILS) } else { window.smaller(has_evidence, now) };
         self.progressed(progress, from, to, pass);
         Ok(())
-    }
-
-    fn failed_alert(&mut self, failure: Failure) -> Vec<Row> {
-        let succeeded = self.succeeded;
-        let Some((mut window, mut singles)) = self.pop_singles() else {
-            let given_up = self.sweep_alerts.last_mut().is_some_and(|(_, trouble)| trouble.failed(failure, succeeded));
-            if given_up {
-                self.sweep_alerts.pop();
-                self.note_sweep();
-            }
-            return Vec::new();
-        };
-        if !singles.trouble.failed(failure, succeeded) {
-            window.inside = Inside::Singles(singles);
-            self.put_back(window);
-            return Vec::new();
-        }
-        let listed = &singles.listed[singles.next];
-        let of = DebtOf::Alert { id: listed.alert.clone().unwrap_or_default(), time: listed.row.time };
-        let rows = vec![listed.row.clone()];
-        if let Some(state) = &mut self.state {
-            state.owe(of, "the API fails whenever it is asked for the evidence of this alert");
-        }
-        singles.next += 1;
-        singles.trouble = Trouble::default();
-        self.next_single(window, singles, rows)
     }
 }
 

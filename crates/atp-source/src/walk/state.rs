@@ -171,6 +171,14 @@ impl State {
         self.debts.retain(|debt| !matches!(&debt.of, DebtOf::Alert { id, .. } if id == paid));
     }
 
+    /// The spans that are owed, as windows have them.
+    pub(crate) fn owed_spans(&self) -> impl Iterator<Item = (i64, Option<i64>)> {
+        self.debts.iter().filter_map(|debt| match debt.of {
+            DebtOf::Alert { .. } => None,
+            DebtOf::Span { from, to } => Some((from, Some(to))),
+        })
+    }
+
     /// Forgets debts that are older than anything the API keeps.
     pub(crate) fn forgive(&mut self) {
         let oldest = self.server_time - RETENTION;

@@ -7,6 +7,9 @@ use crate::walk::effort::{Effort, Trouble};
 use crate::walk::pace::Pace;
 use crate::walk::{Fetched, Limits, WindowAsk};
 
+/// Why a span is owed that cannot be had at all. Only the sweep asks for it more than once.
+pub(crate) const FAILS: &str = "the API fails whenever it is asked for this span";
+
 /// A span of update times that is being read, in the walk's order: each belongs to a pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
@@ -91,14 +94,16 @@ impl Window {
         Some([self.part(self.from, Some(at), self.effort), self.part(at, self.to, self.effort)])
     }
 
-    /// The window in up to three, with the millisecond of `time` alone and without evidence.
-    pub(crate) fn with_apart(&self, time: i64) -> Option<Vec<Self>> {
+    /// The window in up to three, with the millisecond of `time` alone, where something is owed: asked for without
+    /// evidence where it is that.
+    pub(crate) fn with_apart(&self, time: i64, bare: bool) -> Option<Vec<Self>> {
         let ms = time - time.rem_euclid(MILLISECOND);
         let inside = self.from <= time && self.to.is_none_or(|to| time < to);
         if !inside || self.is_single() || self.effort.bare || !matches!(self.inside, Inside::Whole) {
             return None;
         }
-        let mut parts = vec![self.part(ms, Some(ms + MILLISECOND), Effort::bare())];
+        let effort = if bare { Effort::bare() } else { self.effort };
+        let mut parts = vec![self.part(ms, Some(ms + MILLISECOND), effort)];
         if self.from < ms {
             parts.insert(0, self.part(self.from, Some(ms), self.effort));
         }
@@ -179,7 +184,7 @@ impl Window {
             return Progress::Split(vec![self.part(self.from, self.to, effort)]);
         }
         if self.is_single() {
-            return Progress::Owed("the API fails whenever it is asked for this span");
+            return Progress::Owed(FAILS);
         }
         // Nothing is known of its rows: half of the time it spans is as good as any.
         let middle = self.to.map_or(now, |to| self.from + (to - self.from) / 2);

@@ -1,4 +1,5 @@
 //! The source against the simulator, over real HTTP.
+#![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic is the report")]
 
 mod faults;
 mod reader;
