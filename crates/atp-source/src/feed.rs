@@ -243,7 +243,7 @@ impl Feed {
                     format!("update times from {} to {}", ticks::format(*from), ticks::format(*to))
                 }
             },
-            reason: debt.reason.clone(),
+            reason: debt.reason.text().to_owned(),
             since: debt.since,
         });
         FeedStatus {

@@ -3,6 +3,7 @@
 use crate::ticks::{self, MILLISECOND};
 use crate::walk::Fetched;
 use crate::walk::cut::{Cut, cut};
+use crate::walk::debt::Reason;
 use crate::walk::pace::Pace;
 
 /// How many passes with `$skip` are made over rows that nothing tells apart before they are owed.
@@ -61,7 +62,7 @@ pub(crate) enum Step {
     /// There is more to ask.
     More,
     /// It cannot be read to its end.
-    Stuck(&'static str),
+    Stuck(Reason),
 }
 
 impl Crowd {
@@ -138,7 +139,7 @@ impl Paging {
     fn answered(&mut self, rows: &[Fetched], full: bool) -> Step {
         let page = Sum::of(rows);
         if full && page == self.last_page {
-            return Step::Stuck("the API gives the same rows whatever `$skip` says");
+            return Step::Stuck(Reason::SkipUnheeded);
         }
         self.this.add(page);
         if full {
@@ -151,7 +152,7 @@ impl Paging {
         }
         let passes = self.passes + 1;
         *self = Self { before: Some(self.this), passes, ..Self::default() };
-        if passes < PASSES { Step::More } else { Step::Stuck("its rows changed in every pass with `$skip`") }
+        if passes < PASSES { Step::More } else { Step::Stuck(Reason::Changing) }
     }
 }
 

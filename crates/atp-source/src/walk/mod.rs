@@ -9,6 +9,7 @@
 
 mod crowd;
 mod cut;
+mod debt;
 mod effort;
 #[cfg(test)]
 mod model;
@@ -20,12 +21,14 @@ mod state;
 mod sweep;
 mod window;
 
+pub(crate) use crate::walk::debt::DebtOf;
 pub(crate) use crate::walk::effort::Failure;
 pub(crate) use crate::walk::question::{Answer, Ask, Fetched, Limits, Next, WindowAsk};
-pub(crate) use crate::walk::state::{DebtOf, State};
+pub(crate) use crate::walk::state::State;
 
 use crate::feed::Row;
 use crate::ticks::{self, MINUTE};
+use crate::walk::debt::Reason;
 use crate::walk::effort::{Effort, Trouble};
 use crate::walk::pace::Pace;
 use crate::walk::state::RETENTION;
@@ -212,14 +215,14 @@ impl Walk {
         }
     }
 
-    /// Where something is owed, in rising order, if that is little; and whether it is evidence. Set apart, it no longer
-    /// fails what lies around it.
+    /// Where calls fail for what is owed, in rising order, if that is in few places; and whether it is evidence. Set
+    /// apart, it no longer fails what lies around it.
     fn owed_milliseconds(&self) -> Vec<(i64, bool)> {
         let debts = self.state.iter().flat_map(|state| &state.debts);
         let mut owed: Vec<(i64, bool)> = debts
-            .map(|debt| match debt.of {
-                DebtOf::Alert { time, .. } => (time, true),
-                DebtOf::Span { from, .. } => (from, false),
+            .filter_map(|debt| match debt.of {
+                DebtOf::Alert { time, .. } => Some((time, true)),
+                DebtOf::Span { from, .. } => (debt.reason == Reason::Fails).then_some((from, false)),
             })
             .collect();
         if owed.len() > DEBTS_SET_APART {
@@ -345,12 +348,13 @@ impl Walk {
         let succeeded = self.succeeded;
         let has_evidence = self.limits.has_evidence;
         let now = self.state.as_ref().map_or(0, |state| state.server_time);
-        let owed: Vec<_> = self.state.iter().flat_map(State::owed_spans).collect();
+        let failing: Vec<_> = self.state.iter().flat_map(State::failing_spans).collect();
         // A window that fails has had its turn too: what is fresh does not wait for it.
         self.rested = true;
         let stack = self.stack();
         let window = stack.last_mut().expect("a question came from the window on top");
-        let known = failure == Failure::Page && window.pass != Pass::Sweep && owed.contains(&(window.from, window.to));
+        let known =
+            failure == Failure::Page && window.pass != Pass::Sweep && failing.contains(&(window.from, window.to));
         if !window.trouble.failed(failure, succeeded) && !known {
             return Ok(());
         }
@@ -363,7 +367,7 @@ impl Walk {
             self.limits.page_size = window.effort.smaller(false).map_or(self.limits.page_size, |effort| effort.top);
         }
         let (from, to, pass) = (window.from, window.to, window.pass);
-        let progress = if known { Progress::Owed(window::FAILS) } else { window.smaller(has_evidence, now) };
+        let progress = if known { Progress::Owed(Reason::Fails) } else { window.smaller(has_evidence, now) };
         self.progressed(progress, from, to, pass);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Alerts fetched one by one: those that were listed without evidence, and those whose evidence is owed.
 
 use crate::feed::Row;
+use crate::walk::debt::Reason;
 use crate::walk::effort::{Failure, Trouble};
 use crate::walk::window::{Inside, Singles, Window};
 use crate::walk::{DebtOf, Fetched, Walk};
@@ -83,7 +84,7 @@ impl Walk {
         let of = DebtOf::Alert { id: listed.alert.clone().unwrap_or_default(), time: listed.row.time };
         let rows = vec![listed.row.clone()];
         if let Some(state) = &mut self.state {
-            state.owe(of, "the API fails whenever it is asked for the evidence of this alert");
+            state.owe(of, Reason::Fails);
         }
         singles.next += 1;
         singles.trouble = Trouble::default();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ticks::{self, DAY, MINUTE};
+use crate::walk::debt::{Debt, DebtOf, Reason};
 use crate::walk::spans::Reach;
 
 /// The format of the checkpoint.
@@ -36,25 +37,6 @@ pub(crate) struct State {
     pub(crate) largest: u32,
     /// The server's time in the last answer.
     pub(crate) server_time: i64,
-}
-
-/// Something that the API shows but will not give.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Debt {
-    pub(crate) of: DebtOf,
-    pub(crate) reason: String,
-    /// The server's time when it was first found.
-    pub(crate) since: i64,
-}
-
-/// What is owed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum DebtOf {
-    /// The evidence of one alert, which was seen at this update time.
-    Alert { id: String, time: i64 },
-    /// Whatever has its update time in this span.
-    Span { from: i64, to: i64 },
 }
 
 impl State {
@@ -142,7 +124,7 @@ impl State {
     }
 
     /// A window cannot be read to its end: it is owed, and the floor passes over it.
-    pub(crate) fn owe_span(&mut self, from: i64, to: i64, reason: &str, look_back: i64) {
+    pub(crate) fn owe_span(&mut self, from: i64, to: i64, reason: Reason, look_back: i64) {
         self.owe(DebtOf::Span { from, to }, reason);
         self.pass_over(from, to, look_back);
     }
@@ -153,16 +135,9 @@ impl State {
     }
 
     /// Keeps a debt, once for each thing that is owed.
-    pub(crate) fn owe(&mut self, of: DebtOf, reason: &str) {
-        let same = |debt: &&mut Debt| match (&debt.of, &of) {
-            (DebtOf::Alert { id, .. }, DebtOf::Alert { id: other, .. }) => id == other,
-            (one, other) => one == other,
-        };
-        if let Some(known) = self.debts.iter_mut().find(same) {
-            known.of = of;
-            reason.clone_into(&mut known.reason);
-        } else {
-            self.debts.push(Debt { of, reason: reason.to_owned(), since: self.server_time });
+    pub(crate) fn owe(&mut self, of: DebtOf, reason: Reason) {
+        if !self.debts.iter_mut().any(|debt| debt.absorb(&of, reason)) {
+            self.debts.push(Debt { of, reason, since: self.server_time });
         }
     }
 
@@ -171,11 +146,11 @@ impl State {
         self.debts.retain(|debt| !matches!(&debt.of, DebtOf::Alert { id, .. } if id == paid));
     }
 
-    /// The spans that are owed, as windows have them.
-    pub(crate) fn owed_spans(&self) -> impl Iterator<Item = (i64, Option<i64>)> {
+    /// The spans that fail whenever they are asked for, as windows have them.
+    pub(crate) fn failing_spans(&self) -> impl Iterator<Item = (i64, Option<i64>)> {
         self.debts.iter().filter_map(|debt| match debt.of {
-            DebtOf::Alert { .. } => None,
-            DebtOf::Span { from, to } => Some((from, Some(to))),
+            DebtOf::Span { from, to } if debt.reason == Reason::Fails => Some((from, Some(to))),
+            _ => None,
         })
     }
 

@@ -3,12 +3,10 @@
 use crate::ticks::{self, MILLISECOND};
 use crate::walk::crowd::{self, Crowd};
 use crate::walk::cut::{Cut, cut};
+use crate::walk::debt::Reason;
 use crate::walk::effort::{Effort, Trouble};
 use crate::walk::pace::Pace;
 use crate::walk::{Fetched, Limits, WindowAsk};
-
-/// Why a span is owed that cannot be had at all. Only the sweep asks for it more than once.
-pub(crate) const FAILS: &str = "the API fails whenever it is asked for this span";
 
 /// A span of update times that is being read, in the walk's order: each belongs to a pass.
 #[derive(Clone, Debug)]
@@ -63,7 +61,7 @@ pub(crate) enum Progress {
     /// It was read to its end.
     Finished,
     /// It cannot be read to its end.
-    Owed(&'static str),
+    Owed(Reason),
     /// It goes on as these, the last first.
     Split(Vec<Window>),
 }
@@ -140,9 +138,7 @@ impl Window {
                 crowd::Step::More => Progress::Split(vec![self]),
                 crowd::Step::Stuck(reason) => Progress::Owed(reason),
             },
-            Inside::Unlimited if full => {
-                Progress::Owed("one millisecond holds more rows than an answer shows for sure")
-            }
+            Inside::Unlimited if full => Progress::Owed(Reason::Crowded),
             Inside::Unlimited => Progress::Finished,
             Inside::Singles(_) | Inside::Whole if !full => Progress::Finished,
             Inside::Singles(_) | Inside::Whole => self.overfull(rows, limits),
@@ -174,7 +170,7 @@ impl Window {
                 let crowded = self.part(at, Some(after), self.effort);
                 Progress::Split(vec![crowded, self.part(after, self.to, self.effort)])
             }
-            Cut::Nowhere => Progress::Owed("a full answer held no row of the span that was asked for"),
+            Cut::Nowhere => Progress::Owed(Reason::Unfiltered),
         }
     }
 
@@ -184,7 +180,7 @@ impl Window {
             return Progress::Split(vec![self.part(self.from, self.to, effort)]);
         }
         if self.is_single() {
-            return Progress::Owed(FAILS);
+            return Progress::Owed(Reason::Fails);
         }
         // Nothing is known of its rows: half of the time it spans is as good as any.
         let middle = self.to.map_or(now, |to| self.from + (to - self.from) / 2);
