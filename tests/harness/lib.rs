@@ -1,11 +1,13 @@
 //! Runs the real program against the simulator, and compares what was delivered with what was sent.
 
+mod cost;
 mod delivered;
 mod phase;
 mod place;
 mod process;
 mod site;
 
+pub use crate::cost::{Cost, Memory, median, own_cpu};
 pub use crate::delivered::Delivered;
 pub use crate::phase::phase;
 pub use crate::place::{Place, Settings};

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +27,8 @@ pub struct Settings {
     pub sinks: Vec<String>,
     /// More keys of the sink `out`.
     pub out: String,
+    /// The format of the sink `out`.
+    pub format: String,
 }
 
 impl Default for Settings {
@@ -38,6 +39,7 @@ impl Default for Settings {
             journal: String::new(),
             sinks: Vec::new(),
             out: String::new(),
+            format: "{ json: { envelope: wrap } }".to_owned(),
         }
     }
 }
@@ -88,15 +90,25 @@ impl Place {
         self.journal().join("journal.db")
     }
 
-    /// Leaves a journal behind whose database is no database any more: the next start sets it aside.
+    /// Changes the bytes of the journal's database, which nobody has open.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn harm_journal(&self, harm: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = fs::read(self.database()).expect("the journal is there");
+        harm(&mut bytes);
+        fs::write(self.database(), bytes).expect("the journal is writable");
+    }
+
+    /// Takes `max_rate` out of the pipeline file, so that what is left comes at once.
     ///
     /// # Panics
     /// Where the folder cannot be written.
-    pub fn damage_journal(&self) {
-        fs::create_dir(self.journal()).expect("the folder is writable");
-        fs::set_permissions(self.journal(), fs::Permissions::from_mode(0o700)).expect("the folder is ours");
-        fs::write(self.database(), [0x5a; 16_384]).expect("the folder is writable");
-        fs::set_permissions(self.database(), fs::Permissions::from_mode(0o600)).expect("the file is ours");
+    pub fn lift_rate(&self) {
+        let file = fs::read_to_string(self.path("pipeline.yaml")).expect("the file is there");
+        let (before, behind) = file.split_once("max_rate: ").expect("a rate is set");
+        let rest = behind.split_once(", ").expect("another key follows").1;
+        fs::write(self.path("pipeline.yaml"), format!("{before}{rest}")).expect("writable");
     }
 
     /// Where the sink `out` writes.
@@ -145,8 +157,9 @@ fn file(simulator: &Simulator, tenants: &[TenantOptions], settings: &Settings) -
     write!(
         yaml,
         "sources:\n{}journal: {{ embedded: {{ path: ./data{comma}{journal} }} }}\nsinks:\n  \
-         out: {{ format: {{ json: {{ envelope: wrap }} }}, {}file: {{ path: ./out.json }} }}\n{}",
+         out: {{ format: {}, {}file: {{ path: ./out.json }} }}\n{}",
         indented(&settings.sources),
+        settings.format,
         if settings.out.is_empty() { String::new() } else { format!("{}, ", settings.out) },
         indented(&settings.sinks),
     )
