@@ -11,7 +11,7 @@ use crate::secret::SecretSource;
 /// The whole checked plan.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The tenants that are enabled, in the order of their names.
+    /// The tenants, in the order of their names; those that are not enabled too, since their alerts may still wait.
     pub tenants: Vec<TenantPlan>,
     /// The journal.
     pub journal: JournalPlan,
@@ -24,6 +24,8 @@ pub struct Plan {
 pub struct TenantPlan {
     /// Its name in the file: only a label.
     pub name: String,
+    /// It is read. The alerts of one that is not are still delivered.
+    pub enabled: bool,
     /// The Entra tenant id, lower case.
     pub tenant_id: String,
     /// Who we are towards Entra.

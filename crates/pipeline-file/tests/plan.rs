@@ -230,15 +230,16 @@ fn sinks_are_planned() {
     assert_eq!(bare.sinks[0].format, FormatPlan::Json { envelope: EnvelopePlan::None });
 }
 
-/// What is switched off is not in the plan.
+/// A sink that is switched off is not in the plan; a tenant is, since its alerts may still wait.
 #[test]
 fn what_is_switched_off_is_left_out() {
     let text = file("", MDE, TO_TERMINAL)
         .replace("siem: {", "off: { enabled: false, format: cef, file: { path: x } }, siem: {")
         .replace("contoso: {", "off: { enabled: false, tenant_id: AAAAAAAA-2222-3333-4444-555555555555, client_id: 66666666-7777-8888-9999-000000000000, client_secret: { env: X } }, contoso: {");
     let plan = plan_in(&text, &environment());
-    assert_eq!((plan.tenants.len(), plan.sinks.len()), (1, 1));
-    assert_eq!((plan.tenants[0].name.as_str(), plan.sinks[0].name.as_str()), ("contoso", "siem"));
+    let tenants: Vec<_> = plan.tenants.iter().map(|tenant| (tenant.name.as_str(), tenant.enabled)).collect();
+    assert_eq!(tenants, [("contoso", true), ("off", false)]);
+    assert_eq!((plan.sinks.len(), plan.sinks[0].name.as_str()), (1, "siem"));
 }
 
 /// A byte order mark, carriage returns and JSON's way of writing are all the same file.

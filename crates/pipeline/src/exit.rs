@@ -12,6 +12,7 @@ pub(crate) struct Failure {
     kind: FailureKind,
     message: String,
     damage: bool,
+    reader_gone: bool,
 }
 
 /// What an exit code says.
@@ -31,7 +32,7 @@ pub(crate) enum FailureKind {
 
 impl Failure {
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), damage: false }
+        Self { kind, message: message.into(), damage: false, reader_gone: false }
     }
 
     /// A failure with the chain of its causes.
@@ -48,6 +49,17 @@ impl Failure {
     pub(crate) fn from_fault(kind: FailureKind, fault: &Fault) -> Self {
         let advice = fault.advice().map(|advice| format!("\n{advice}")).unwrap_or_default();
         Self::new(kind, format!("{fault:#}{advice}"))
+    }
+
+    /// Nobody reads standard output any more: what a pipeline on a command line ends by.
+    pub(crate) fn reader_gone() -> Self {
+        let message = "the reader of standard output has gone; what it has not taken stays in the journal";
+        Self { reader_gone: true, ..Self::new(FailureKind::Destination, message) }
+    }
+
+    /// Nobody reads standard output any more.
+    pub(crate) fn is_reader_gone(&self) -> bool {
+        self.reader_gone
     }
 
     /// The journal was found damaged while it was in use: opening it again sets it aside.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atp_source::Mode;
 use journal::{EmbeddedJournal, FeedName, Journal, JournalError};
-use pipeline_file::plan::{Plan, SinkPlan, SourcePlan, TenantPlan};
+use pipeline_file::plan::{DestinationPlan, Plan, SinkPlan, SourcePlan, TenantPlan};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -23,6 +23,7 @@ pub(crate) struct Forwarder {
     lanes: Vec<Lane>,
     status: Arc<Status>,
     drain: Raise,
+    mode: Mode,
 }
 
 /// How a task of the instance ended.
@@ -35,11 +36,8 @@ impl Forwarder {
     /// Opens the journal and every destination; reads and sends nothing yet.
     pub(crate) async fn build(plan: &Plan, mode: Mode) -> Result<Self, Failure> {
         let journal = EmbeddedJournal::open(registry::journal(plan)).await?;
-        if let Some(damage) = journal.damage() {
-            tracing::error!(damage, "the journal was damaged and has been set aside");
-        }
         let mut forwarder =
-            Self { journal, intakes: Vec::new(), lanes: Vec::new(), status: Arc::default(), drain: signal().0 };
+            Self { journal, intakes: Vec::new(), lanes: Vec::new(), status: Arc::default(), drain: signal().0, mode };
         match forwarder.connect(plan, mode) {
             Ok(()) => Ok(forwarder),
             Err(failure) => {
@@ -58,7 +56,7 @@ impl Forwarder {
         }
         let failed = |fault| Failure::from_fault(FailureKind::Failed, &fault);
         let mut sources = Sources::new(plan, mode).map_err(failed)?;
-        for tenant in &plan.tenants {
+        for tenant in plan.tenants.iter().filter(|tenant| tenant.enabled) {
             let application = sources.application(tenant).map_err(failed)?;
             for source in &tenant.sources {
                 let intake = self.intake(tenant, source, &application, &mut sources, &mut status);
@@ -86,7 +84,8 @@ impl Forwarder {
         let rate = plan.max_rate.map(|per_second| Rate::new(per_second, Instant::now()));
         tracing::info!(sink = plan.name, word = %sink.word(), "a sink is open");
         let journal: Arc<dyn Journal> = self.journal.clone();
-        Ok(Lane::new(id, journal, rendering, sink, lane_status, rate, drain))
+        let one_reader = plan.destination == DestinationPlan::StandardOutput;
+        Ok(Lane::new(id, journal, rendering, sink, lane_status, rate, one_reader, drain))
     }
 
     fn intake(
@@ -108,6 +107,7 @@ impl Forwarder {
             options: sources.feed(tenant, source),
             status: feed_status,
             once: false,
+            lanes: status.lanes.clone(),
         }
     }
 
@@ -116,9 +116,9 @@ impl Forwarder {
         Arc::clone(&self.status)
     }
 
-    /// Runs until it is stopped, or until every feed is read and every lane drained or halted.
+    /// Runs until it is stopped; once, until every feed is read and every lane drained or halted.
     pub(crate) async fn run(self, mut stop: Signal) -> Result<(), Failure> {
-        let Self { journal, intakes, lanes, drain, .. } = self;
+        let Self { journal, intakes, lanes, drain, mode, .. } = self;
         let (halt, halted) = signal();
         let mut feeds_left = intakes.len();
         let mut tasks = JoinSet::new();
@@ -136,7 +136,7 @@ impl Forwarder {
                 biased;
                 Some(ended) = tasks.join_next() => {
                     feeds_left -= usize::from(matches!(ended, Ok(TaskEnd::Feed(_))));
-                    if feeds_left == 0 {
+                    if feeds_left == 0 && mode == Mode::Once {
                         drain.raise();
                     }
                     if let Some(failure) = failure(ended) {
@@ -156,6 +156,7 @@ impl Forwarder {
 /// journal or a panic ends it, and whoever supervises the process starts it anew.
 fn failure(ended: Result<TaskEnd, JoinError>) -> Option<Failure> {
     match ended {
+        Ok(TaskEnd::Lane(Ok(LaneEnd::ReaderGone))) => Some(Failure::reader_gone()),
         Ok(TaskEnd::Feed(Ok(())) | TaskEnd::Lane(Ok(_))) => None,
         Ok(TaskEnd::Feed(Err(error)) | TaskEnd::Lane(Err(error))) => Some(Failure::from(error)),
         Err(panic) => Some(Failure::because(FailureKind::Failed, "a task ended by itself", &panic)),

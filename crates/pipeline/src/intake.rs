@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::lane::PARTIAL;
 use crate::signal::Signal;
-use crate::status::{Condition, FeedStatus};
+use crate::status::{Condition, FeedStatus, LaneStatus};
 
 /// One feed's way into the journal.
 pub(crate) struct Intake {
@@ -23,6 +23,8 @@ pub(crate) struct Intake {
     pub(crate) status: Arc<FeedStatus>,
     /// Reads up to now and ends; a Halt ends it too.
     pub(crate) once: bool,
+    /// The lanes that make room in the journal.
+    pub(crate) lanes: Vec<Arc<LaneStatus>>,
 }
 
 impl Intake {
@@ -37,21 +39,20 @@ impl Intake {
 
     /// Dropping this at any point loses nothing: what was not appended is asked for again.
     async fn read(self) -> Result<(), JournalError> {
-        let open = self.journal.open_feed(&self.name, self.kind).await?;
-        let (id, mut rereads) = (open.id, open.reread_from.is_some());
-        let mut feed = match self.feed(&open) {
-            Ok(feed) => feed,
-            Err(fault) => {
-                self.report(&fault, None);
-                return Ok(());
-            }
-        };
         let mut waits = BACK_OFF.waits();
+        let open = self.open(&mut waits).await?;
+        let Some(mut feed) = self.feed(&open, &mut waits).await else { return Ok(()) };
+        let mut rereads = open.reread_from.is_some();
         loop {
             tracing::trace!(feed = self.status.name, "a feed asks for its next page");
-            match feed.next().await {
+            let step = feed.next().await;
+            self.status
+                .owed
+                .set(feed.status().owed.iter().map(|owed| format!("{}: {}", owed.what, owed.reason)).collect());
+            match step {
                 Ok(Step::Page(page)) => {
-                    self.append(id, &mut feed, page, rereads).await?;
+                    let Some(new) = self.append(open.id, page, rereads).await? else { return Ok(()) };
+                    feed.appended(&new);
                     rereads = false;
                     self.recover(&mut waits);
                 }
@@ -65,49 +66,97 @@ impl Intake {
                 }
                 Err(fault) => {
                     let wait = waits.next(&fault);
-                    self.report(&fault, Some(wait));
+                    self.report(&fault, wait);
                     if self.once && fault.verdict() == Verdict::Halt {
                         return Ok(());
                     }
                     sleep(wait).await;
                 }
             }
-            self.status
-                .owed
-                .set(feed.status().owed.iter().map(|owed| format!("{}: {}", owed.what, owed.reason)).collect());
         }
     }
 
-    fn feed(&self, open: &OpenFeed) -> Result<Feed, Fault> {
-        let checkpoint = open.checkpoints.get(LIVE_WALK).map(Vec::as_slice);
-        Feed::new(Arc::clone(&self.application), self.options.clone(), checkpoint, open.reread_from)
+    /// Makes the feed known to the journal, waiting where its disk is full.
+    async fn open(&self, waits: &mut Waits) -> Result<OpenFeed, JournalError> {
+        loop {
+            match self.journal.open_feed(&self.name, self.kind).await {
+                Err(JournalError::Full(_)) => {
+                    let fault = Fault::retry("failed to open a feed: the journal's disk is full");
+                    let wait = waits.next(&fault);
+                    self.report(&fault, wait);
+                    sleep(wait).await;
+                }
+                opened => return opened,
+            }
+        }
     }
 
-    /// Appends a page, waiting for as long as the journal has no room: the API keeps its alerts meanwhile.
-    async fn append(&self, id: FeedId, feed: &mut Feed, page: Page, reread: bool) -> Result<(), JournalError> {
-        let append = Append {
+    /// The feed at its checkpoint. Where that cannot be read, a person must act: it is asked again slowly, and ends
+    /// where the feed is read once.
+    async fn feed(&self, open: &OpenFeed, waits: &mut Waits) -> Option<Feed> {
+        let checkpoint = open.checkpoints.get(LIVE_WALK).map(Vec::as_slice);
+        loop {
+            let (application, options) = (Arc::clone(&self.application), self.options.clone());
+            match Feed::new(application, options, checkpoint, open.reread_from) {
+                Ok(feed) => return Some(feed),
+                Err(fault) => {
+                    let wait = waits.next(&fault);
+                    self.report(&fault, wait);
+                    if self.once {
+                        return None;
+                    }
+                    sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Appends a page, waiting for as long as the journal has no room: the API keeps its alerts meanwhile. Says which
+    /// rows were new; `None` where a feed that is read once waits for a sink that needs a person.
+    async fn append(&self, id: FeedId, page: Page, reread: bool) -> Result<Option<Vec<bool>>, JournalError> {
+        let page = Append {
             feed: id,
             queue: QueueKind::Live,
             entries: page.rows.into_iter().map(entry).collect(),
             checkpoints: vec![(LIVE_WALK.to_owned(), page.checkpoint)],
             reread,
         };
-        tracing::trace!(feed = self.status.name, rows = append.entries.len(), "a page is appended");
-        let appended = loop {
-            match self.journal.append(append.clone()).await {
-                Err(JournalError::Full(_)) => self.wait_for_room().await?,
-                appended => break appended?,
+        tracing::trace!(feed = self.status.name, rows = page.entries.len(), "a page is appended");
+        let mut new = Vec::with_capacity(page.entries.len());
+        let mut parts = vec![page];
+        while let Some(part) = parts.pop() {
+            match self.journal.append(part.clone()).await {
+                Ok(appended) => new.extend(appended.new),
+                Err(JournalError::Full(_)) if self.waits_for_nobody() && part.entries.len() > 1 => {
+                    let (first, rest) = halves(part);
+                    parts.extend([rest, first]);
+                }
+                Err(JournalError::Full(_)) if self.once && self.is_held_back_for_good() => return Ok(None),
+                Err(JournalError::Full(_)) => {
+                    self.wait_for_room().await?;
+                    parts.push(part);
+                }
+                Err(error) => return Err(error),
             }
-        };
+        }
         tracing::trace!(feed = self.status.name, "a page was appended");
-        self.status.rows.add(appended.new.len() as u64);
-        self.status.revisions.add(appended.new.iter().filter(|new| **new).count() as u64);
-        feed.appended(&appended.new);
-        Ok(())
+        self.status.rows.add(new.len() as u64);
+        self.status.revisions.add(new.iter().filter(|new| **new).count() as u64);
+        Ok(Some(new))
+    }
+
+    /// No lane has anything to settle, so no room will come: what does not fit as a whole must go in parts.
+    fn waits_for_nobody(&self) -> bool {
+        self.journal.lanes().iter().all(|lane| self.journal.backlog(lane.id) == 0)
+    }
+
+    /// A lane needs a person before it makes room.
+    fn is_held_back_for_good(&self) -> bool {
+        self.lanes.iter().any(|lane| matches!(lane.condition.get(), Condition::Halted(_)))
     }
 
     async fn wait_for_room(&self) -> Result<(), JournalError> {
-        let waiting = "the journal is full: a sink holds it back".to_owned();
+        let waiting = "the journal is full: its sinks hold it back, or its disk is full".to_owned();
         if self.status.condition.set(Condition::Waiting(waiting)) {
             tracing::warn!(feed = self.status.name, "the journal is full, a feed waits; the API keeps its alerts");
         }
@@ -120,7 +169,7 @@ impl Intake {
         }
     }
 
-    fn report(&self, fault: &Fault, again_in: Option<Duration>) {
+    fn report(&self, fault: &Fault, again_in: Duration) {
         let changed = self.status.condition.set(Condition::after(fault));
         let (feed, error, advice) = (&self.status.name, format!("{fault:#}"), fault.advice());
         match fault.verdict() {
@@ -143,6 +192,13 @@ impl Intake {
 fn entry(row: Row) -> NewEntry {
     let flags = if row.partial { PARTIAL } else { 0 };
     NewEntry { key: Key { time: row.time, id: row.id }, flags, bytes: row.bytes }
+}
+
+/// A page in two parts. The checkpoint goes with the last, so that it never runs ahead of the entries.
+fn halves(mut page: Append) -> (Append, Append) {
+    let rest = page.entries.split_off(page.entries.len() / 2);
+    let first = Append { entries: std::mem::take(&mut page.entries), checkpoints: Vec::new(), reread: false, ..page };
+    (first, Append { entries: rest, ..page })
 }
 
 /// The name of the live walk's checkpoint.

@@ -40,7 +40,7 @@ pub(crate) fn journal(plan: &Plan) -> EmbeddedOptions {
 pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
     Ok(match &plan.destination {
         DestinationPlan::File(path) => Box::new(FileSink::file(path)?),
-        DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()),
+        DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()?),
     })
 }
 
@@ -131,3 +131,14 @@ impl Secret for ReferredSecret {
 
 /// Microsoft's convention for partners: `MdatpPartner-<Company>-<Product>/<version>`.
 const USER_AGENT: &str = concat!("MdatpPartner-AtpForwarder-AtpForwarder/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guarantee: whatever an answer can hold, the journal can: no alert is too large for it.
+    #[test]
+    fn no_alert_is_too_large_for_the_journal() {
+        assert!(journal::LARGEST_ENTRY >= HttpOptions::default().answer_budget);
+    }
+}

@@ -16,9 +16,16 @@ pub(crate) struct Tenant {
     pub(crate) labels: BTreeMap<String, String>,
 }
 
-/// All tenants of the plan.
+/// All tenants of the plan, enabled or not.
 #[derive(Debug, Default)]
 pub(crate) struct Tenants(HashMap<String, Arc<Tenant>>);
+
+impl Tenant {
+    /// A tenant that has left the file goes by its id.
+    pub(crate) fn stranger(id: &str) -> Self {
+        Self { id: id.to_owned(), name: id.into(), labels: BTreeMap::new() }
+    }
+}
 
 impl Tenants {
     pub(crate) fn new(plan: &Plan) -> Self {
@@ -30,11 +37,8 @@ impl Tenants {
         Self(plan.tenants.iter().map(|plan| (plan.tenant_id.clone(), Arc::new(tenant(plan)))).collect())
     }
 
-    /// The tenant with this id. One that has left the file while its entries still wait goes by its id.
-    pub(crate) fn find(&self, id: &str) -> Arc<Tenant> {
-        self.0
-            .get(id)
-            .cloned()
-            .unwrap_or_else(|| Arc::new(Tenant { id: id.to_owned(), name: id.into(), labels: BTreeMap::new() }))
+    /// The tenant with this id; `None` where it has left the file while its entries still wait.
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Tenant>> {
+        self.0.get(id).cloned()
     }
 }

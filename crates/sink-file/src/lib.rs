@@ -23,8 +23,11 @@ pub struct FileSink {
 
 impl FileSink {
     /// A sink onto standard output.
-    pub fn standard_output() -> Self {
-        Self::new(Word::BestEffort, Output::standard_output())
+    ///
+    /// # Errors
+    /// Standard output is closed.
+    pub fn standard_output() -> Result<Self, Fault> {
+        Ok(Self::new(Word::BestEffort, Output::standard_output()?))
     }
 
     /// A sink onto a file, which is made where it is missing. Its folder must exist.

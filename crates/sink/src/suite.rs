@@ -33,6 +33,7 @@ pub trait Harness: Send {
 pub async fn run(harness: &mut dyn Harness) {
     settled_records_have_arrived_once_and_in_order(harness).await;
     flush_answers_everything_outstanding(harness).await;
+    an_answer_is_not_lost_with_the_call_for_it(harness).await;
     no_answer_comes_unasked(harness).await;
     payloads_arrive_byte_for_byte(harness).await;
     nothing_is_settled_while_the_destination_is_broken(harness).await;
@@ -67,6 +68,18 @@ async fn flush_answers_everything_outstanding(harness: &mut dyn Harness) {
     }
     assert_eq!(answers.len() as u64, outstanding, "each batch is answered");
     assert!(answers.values().all(|count| *count == 1), "no batch is answered twice");
+}
+
+/// Guarantee: a call for an answer that is dropped, which the lane does at every turn, loses none.
+async fn an_answer_is_not_lost_with_the_call_for_it(harness: &mut dyn Harness) {
+    let mut sink = harness.open().await;
+    sink.send(batch(1, vec![record("asked for twice")])).await.expect("a whole destination takes a batch");
+    if tokio::time::timeout(Duration::ZERO, sink.answer()).await.is_ok() {
+        return;
+    }
+    sink.flush().await;
+    let answer = ready_answer(&mut *sink).await.expect("a flushed batch has its answer ready");
+    assert_eq!(answer.batch, BatchId(1));
 }
 
 /// Guarantee: a sink with nothing outstanding says nothing, and waiting for it loses nothing.

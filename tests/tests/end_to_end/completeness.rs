@@ -33,7 +33,7 @@ fn every_revision_arrives_through_faults_and_a_kill() {
         faults: Faults::every_nth(7, vec![Fault::too_many_requests(1), Fault::BadGateway, Fault::Cut]),
         ..Options::default()
     });
-    let place = Place::new(&site.simulator, &tenants, &Settings::mde("page_size: 10000, start: 7d"));
+    let place = Place::new(&site.simulator, &tenants, &Settings::mde("page_size: 2500, start: 7d"));
 
     let running = place.start(&["run", "--once"]);
     site.wait_until("half of the alerts have arrived", || {

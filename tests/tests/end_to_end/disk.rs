@@ -66,10 +66,7 @@ fn damage_is_said_and_read_again() {
         assert_eq!(ended.code(), Some(3), "{}", ended.log);
         let waiting = 4_000 - Delivered::read(&place.output()).records.len();
         assert!(waiting > 0, "alerts wait in the journal");
-        let database = place.database();
-        let mut bytes = fs::read(&database).expect("the journal is there");
-        harm(&mut bytes);
-        fs::write(&database, bytes).expect("the journal is writable");
+        place.harm_journal(harm);
 
         let finished = place.start(&["run", "--once"]).finish(Duration::from_secs(120));
         finished.assert_done();
@@ -80,9 +77,11 @@ fn damage_is_said_and_read_again() {
     }
 }
 
-type Harm = fn(&mut Vec<u8>);
+/// Changes the bytes of a file.
+pub(crate) type Harm = fn(&mut Vec<u8>);
 
-const HARMS: [(&str, Harm); 4] = [
+/// What may happen to a database file.
+pub(crate) const HARMS: [(&str, Harm); 4] = [
     ("a byte of every page", |bytes| bytes.iter_mut().skip(5_000).step_by(4_096).for_each(|byte| *byte ^= 0x40)),
     ("the second half is cut off", |bytes| bytes.truncate(bytes.len() / 2)),
     ("the second half is zeroes", |bytes| {
@@ -114,7 +113,7 @@ fn a_newer_journal_is_refused() {
     let place = Place::new(&site.simulator, &tenants, &Settings::mde("start: 7d"));
     place.start(&["run", "--once"]).finish(Duration::from_secs(20)).assert_done();
     let database = rusqlite::Connection::open(place.database()).expect("the journal is a SQLite database");
-    database.pragma_update(None, "user_version", 99).expect("the journal is writable");
+    database.execute_batch("PRAGMA user_version = 99; UPDATE meta SET format = 99;").expect("the journal is writable");
     drop(database);
     let before = fs::read(place.database()).expect("the journal is there");
     let refused = place.start(&["run", "--once"]).finish(Duration::from_secs(20));

@@ -20,6 +20,8 @@ pub(super) struct Shared {
     room: watch::Sender<Room>,
     /// Why the journal takes no more work.
     end: OnceLock<JournalError>,
+    /// Held while damage is noted.
+    noting: Mutex<()>,
     syncs: AtomicU64,
     files: Files,
 }
@@ -32,6 +34,7 @@ impl Shared {
             tidings: watch::Sender::new(0),
             room: watch::Sender::new(room),
             end: OnceLock::new(),
+            noting: Mutex::new(()),
             syncs: AtomicU64::new(0),
             files,
         }
@@ -92,16 +95,20 @@ impl Shared {
     }
 
     /// Ends all work, once damage was found: nothing that is read after it can be trusted. The note makes the next
-    /// opening set the journal aside, even where it would not meet the damage by itself.
+    /// opening set the journal aside, even where it would not meet the damage by itself; so it is on disk before
+    /// anybody learns of the damage and may open the journal anew.
     pub(super) fn condemn_if_damaged(&self, error: &JournalError) {
         let JournalError::Damaged { what } = error else { return };
-        if self.end.set(again(error)).is_err() {
+        let _noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.end.get().is_some() {
             return;
         }
         tracing::error!(what, path = %self.files.folder().display(), "journal damaged, no more work is taken");
         if let Err(error) = self.files.note_damage(&DamageNote { what: what.clone(), aside: None }) {
             tracing::error!(%error, "failed to note the damage for the next opening");
         }
+        // Only a failure of another kind can have come first, and an earlier reason stands.
+        let _ = self.end.set(again(error));
         self.wake();
     }
 

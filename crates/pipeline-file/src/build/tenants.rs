@@ -15,15 +15,12 @@ use crate::tree::Node;
 use crate::written::{Endpoint, Written};
 
 impl Build<'_> {
-    /// The tenants that are enabled. Those that are not are checked as well, that nobody is surprised later.
+    /// All tenants. Those that are not enabled are checked as well, that nobody is surprised later.
     pub(super) fn tenants(&mut self, file: &File) -> Vec<TenantPlan> {
         self.check_default_credential(file);
         let mut plans = Vec::new();
         for (name, tenant) in &file.tenants {
-            let plan = self.tenant(&name.0, tenant, file);
-            if tenant.enabled.unwrap_or(true) {
-                plans.extend(plan.ok());
-            }
+            plans.extend(self.tenant(&name.0, tenant, file).ok());
         }
         self.check_any_tenant(file);
         self.check_sharing(file);
@@ -41,6 +38,7 @@ impl Build<'_> {
         let Hosts { authority, ca, .. } = hosts;
         Ok(TenantPlan {
             name: name.to_owned(),
+            enabled: tenant.enabled.unwrap_or(true),
             tenant_id: tenant_id?.0.clone(),
             client_id,
             client_secret,

@@ -8,7 +8,7 @@ use atp_source::Mode;
 use pipeline_file::plan::Plan;
 
 use crate::cli::{DemoArgs, DemoFormat};
-use crate::commands::run::{forward, stop_on_signals};
+use crate::commands::run::{forward, report, stop_on_signals};
 use crate::exit::{Failure, FailureKind};
 use crate::signal::signal;
 
@@ -24,8 +24,13 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let (stop, stopped) = signal();
     stop_on_signals(stop)?;
     let mode = if args.alerts.is_some() { Mode::Once } else { Mode::Forever };
-    forward(&plan, mode, &stopped, None).await?;
-    simulator.stop().await.map_err(failed)
+    let ended = forward(&plan, mode, &stopped, None).await;
+    simulator.stop().await.map_err(failed)?;
+    match ended {
+        // Whoever looked has seen enough: `demo | head`.
+        Err(failure) if failure.is_reader_gone() => Ok(()),
+        ended => report(&*ended?, false),
+    }
 }
 
 /// A few alerts to begin with and a new or changed one every few seconds; or exactly as many as were asked for.

@@ -59,7 +59,7 @@ pub(crate) async fn forward(
 }
 
 /// Exit code 3 where something is halted or was cut short.
-fn report(status: &Status, cut_short: bool) -> Result<(), Failure> {
+pub(crate) fn report(status: &Status, cut_short: bool) -> Result<(), Failure> {
     let conditions = status
         .feeds
         .iter()

@@ -13,11 +13,12 @@ pub(crate) fn validate(file: &Path, plan: &Plan, args: &ValidateArgs) -> Result<
         let message = format!("{}: what it refers to cannot be read\n{}", file.display(), missing.join("\n"));
         return Err(Failure::new(FailureKind::FileWrong, message));
     }
-    let feeds: usize = plan.tenants.iter().map(|tenant| tenant.sources.len()).sum();
+    let enabled: Vec<_> = plan.tenants.iter().filter(|tenant| tenant.enabled).collect();
+    let feeds: usize = enabled.iter().map(|tenant| tenant.sources.len()).sum();
     eprintln!(
         "{}: valid; tenants: {}, feeds: {feeds}, sinks: {}, journal: {}",
         file.display(),
-        plan.tenants.len(),
+        enabled.len(),
         plan.sinks.len(),
         plan.journal.path.display()
     );
@@ -27,7 +28,7 @@ pub(crate) fn validate(file: &Path, plan: &Plan, args: &ValidateArgs) -> Result<
 /// What the file refers to and this machine does not have, a sentence each.
 fn missing(plan: &Plan) -> Vec<String> {
     let mut missing = Vec::new();
-    for tenant in &plan.tenants {
+    for tenant in plan.tenants.iter().filter(|tenant| tenant.enabled) {
         if let Err(error) = tenant.client_secret.read() {
             missing.push(format!("  tenants.{}: the client secret: {error}", tenant.name));
         }

@@ -23,7 +23,7 @@ use fault::{BackOff, Fault, Verdict, Waits};
 use journal::{EntryRef, Journal, JournalError, LaneId, Reader, Run, Settlement};
 use sink::{Answer, BatchId, Sink};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub(crate) use crate::lane::rate::Rate;
 pub(crate) use crate::lane::rendering::{PARTIAL, Rendering};
@@ -42,6 +42,8 @@ pub(crate) struct Lane {
     sink: Box<dyn Sink>,
     status: Arc<LaneStatus>,
     rate: Option<Rate>,
+    /// The destination is standard output, whose reader does not come back.
+    one_reader: bool,
     /// Raised once all feeds are read: the lane ends when nothing waits any more, or at a Halt.
     drain: Signal,
     window: Window,
@@ -50,6 +52,8 @@ pub(crate) struct Lane {
     /// Nothing is sent before.
     hold_until: Option<Instant>,
     settling: Option<JoinHandle<Result<(), JournalError>>>,
+    /// Entries that the running settlement accounts for.
+    in_settlement: usize,
     /// The batch that is being handed over: the sink does not answer for it where that is cut short.
     handing_over: Option<BatchId>,
 }
@@ -61,6 +65,8 @@ pub(crate) enum LaneEnd {
     Drained,
     /// A person must act.
     Halted,
+    /// The reader of standard output has gone, and no other will come.
+    ReaderGone,
     /// It was asked to stop.
     Stopped,
 }
@@ -73,6 +79,7 @@ impl Lane {
         sink: Box<dyn Sink>,
         status: Arc<LaneStatus>,
         rate: Option<Rate>,
+        one_reader: bool,
         drain: Signal,
     ) -> Self {
         Self {
@@ -82,6 +89,7 @@ impl Lane {
             rendering,
             status,
             rate,
+            one_reader,
             drain,
             window: Window::default(),
             outbox: Outbox::new(sink.limits()),
@@ -89,6 +97,7 @@ impl Lane {
             waits: BACK_OFF.waits(),
             hold_until: None,
             settling: None,
+            in_settlement: 0,
             handing_over: None,
         }
     }
@@ -105,20 +114,24 @@ impl Lane {
                 worked = self.work() => worked?,
             }
         };
-        if end == LaneEnd::Stopped {
+        if end != LaneEnd::Drained {
             self.stop().await?;
         }
         Ok(end)
     }
 
     fn end(&self) -> Option<LaneEnd> {
+        let halted = matches!(self.status.condition.get(), Condition::Halted(_));
+        if halted && self.one_reader {
+            return Some(LaneEnd::ReaderGone);
+        }
         if !self.drain.is_raised() {
             return None;
         }
-        if matches!(self.status.condition.get(), Condition::Halted(_)) {
+        if halted {
             return Some(LaneEnd::Halted);
         }
-        let idle = self.outbox.is_empty() && self.window.is_empty() && self.settling.is_none();
+        let idle = self.outbox.is_empty() && self.window.len() == 0 && self.settling.is_none();
         (idle && self.journal.backlog(self.id) == 0).then_some(LaneEnd::Drained)
     }
 
@@ -131,6 +144,7 @@ impl Lane {
             biased;
             settled = finished(&mut self.settling), if self.settling.is_some() => {
                 self.settling = None;
+                self.in_settlement = 0;
                 settled
             }
             answer = self.sink.answer(), if self.outbox.has_outstanding() => {
@@ -141,12 +155,20 @@ impl Lane {
                 self.hold_until = None;
                 Ok(())
             }
-            run = self.reader.next(RUN_BYTES), if self.outbox.wants_more() => {
+            run = self.reader.next(RUN_BYTES), if self.takes_more() => {
                 self.prepare(run?);
                 Ok(())
             }
             () = self.drain.raised(), if !self.drain.is_raised() => Ok(()),
         }
+    }
+
+    /// Entries that are not settled are bounded, those whose settlement is under way included: after a kill no more
+    /// than these go out again.
+    fn takes_more(&self) -> bool {
+        let limits = self.sink.limits();
+        let unsettled = self.window.len() + self.in_settlement;
+        self.outbox.wants_more() && unsettled < limits.records.saturating_mul(limits.outstanding + 2)
     }
 
     /// Filters and renders a run.
@@ -168,8 +190,8 @@ impl Lane {
             self.hold_until = None;
             let allowed = self.rate.as_mut().map_or(usize::MAX, |rate| rate.allowed(Instant::now()));
             if allowed == 0 {
-                self.hold_until = self.rate.as_ref().map(|rate| Instant::now() + rate.wait());
-                return;
+                let wait = self.rate.as_ref().map(Rate::wait).unwrap_or_default();
+                return self.hold(wait);
             }
             let Some(parcel) = self.outbox.next(allowed) else { return };
             self.hand_over(parcel).await;
@@ -210,7 +232,7 @@ impl Lane {
         }
         match (fault, ease) {
             (Some(fault), _) => self.hold_back(&fault),
-            (None, Some(ease)) => self.hold_until = Some(Instant::now() + ease),
+            (None, Some(ease)) => self.hold(ease),
             (None, None) if progress => self.recover(),
             (None, None) => {}
         }
@@ -228,10 +250,16 @@ impl Lane {
         self.window.end(ticket, end);
     }
 
+    /// Sends nothing for this long. A wait that was longer stands.
+    fn hold(&mut self, wait: Duration) {
+        let until = Instant::now() + wait;
+        self.hold_until = Some(self.hold_until.map_or(until, |standing| standing.max(until)));
+    }
+
     /// Waits before anything is sent again, and says so.
     fn hold_back(&mut self, fault: &Fault) {
         let wait = self.waits.next(fault);
-        self.hold_until = Some(Instant::now() + wait);
+        self.hold(wait);
         let condition = Condition::after(fault);
         if !self.status.condition.set(condition) {
             return;
@@ -255,7 +283,10 @@ impl Lane {
     /// Starts to settle what can be settled, one settlement at a time.
     fn settle(&mut self) {
         if self.settling.is_none() {
-            self.settling = self.window.settlement(self.id).map(|settlement| self.settle_in_background(settlement));
+            let before = self.window.len();
+            let settlement = self.window.settlement(self.id);
+            self.in_settlement = before - self.window.len();
+            self.settling = settlement.map(|settlement| self.settle_in_background(settlement));
         }
     }
 
@@ -263,9 +294,16 @@ impl Lane {
         let (journal, status) = (Arc::clone(&self.journal), Arc::clone(&self.status));
         tokio::spawn(async move {
             tracing::trace!(sink = status.name, "marks are settled");
-            let settled = journal.settle(settlement).await;
-            tracing::trace!(sink = status.name, "marks were settled");
-            settled
+            loop {
+                match journal.settle(settlement.clone()).await {
+                    // Others have filled the disk to the last byte: it is tried again, and nothing moves meanwhile.
+                    Err(JournalError::Full(_)) => sleep(SETTLE_AGAIN).await,
+                    settled => {
+                        tracing::trace!(sink = status.name, "marks were settled");
+                        return settled;
+                    }
+                }
+            }
         })
     }
 
@@ -284,6 +322,10 @@ impl Lane {
         if timeout(GRACE, finishing).await.is_err() {
             tracing::warn!(sink = self.status.name, "a sink did not finish in time, what is open goes out again");
         }
+        timeout(GRACE, self.settle_the_rest()).await.unwrap_or(Ok(()))
+    }
+
+    async fn settle_the_rest(&mut self) -> Result<(), JournalError> {
         finished(&mut self.settling).await?;
         self.settling = None;
         self.settle();
@@ -304,5 +346,7 @@ async fn finished(settling: &mut Option<JoinHandle<Result<(), JournalError>>>) -
 const BACK_OFF: BackOff = BackOff::new(Duration::from_millis(250), Duration::from_secs(30));
 /// How long a sink may take to finish when the process stops.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a settlement waits for a disk that others have filled.
+const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 /// Raw bytes that are read and rendered in one piece.
 const RUN_BYTES: usize = 256 << 10;

@@ -27,7 +27,8 @@ pub(crate) struct Outbox {
     filling_bytes: usize,
     ready: VecDeque<Parcel>,
     outstanding: BTreeMap<BatchId, Parcel>,
-    failed: BTreeMap<BatchId, Parcel>,
+    /// What goes again once nothing is outstanding, by the batch that it was in.
+    failed: BTreeMap<BatchId, Vec<Parcel>>,
     next_id: u64,
 }
 
@@ -101,18 +102,9 @@ impl Outbox {
     /// ends by that: the one record that the sink will never take.
     pub(crate) fn not_sent(&mut self, id: BatchId, fault: &Fault) -> Option<(Ticket, End)> {
         let parcel = self.outstanding.remove(&id)?;
-        if fault.verdict() != Verdict::Reject {
-            self.ready.push_front(parcel);
-            return None;
-        }
-        if let [ticket] = parcel.tickets[..] {
-            return Some((ticket, End::SetAside(format!("{fault:#}"))));
-        }
-        let half = parcel.tickets.len() / 2;
-        let (first, rest) = parcel.split(half);
-        self.ready.push_front(rest);
-        self.ready.push_front(first);
-        None
+        let end = self.fail(id, parcel, fault);
+        self.send_failed_again();
+        end
     }
 
     /// Forgets a batch that was not handed over whole. Its entries stay open, and are read again by the next start.
@@ -126,17 +118,36 @@ impl Outbox {
             tracing::error!(batch = answer.batch.0, "a sink answered a batch that is not outstanding");
             return (Vec::new(), None);
         };
-        let (ended, open, fault) = parcel.judge(answer.fates);
-        if let Some(open) = open {
-            self.failed.insert(answer.batch, open);
+        let Judged { mut ended, open, fault } = parcel.judge(answer.fates);
+        if let (Some(open), Some(fault)) = (open, &fault) {
+            ended.extend(self.fail(answer.batch, open, fault));
         }
-        if self.outstanding.is_empty() {
-            let failed = std::mem::take(&mut self.failed);
-            for parcel in failed.into_values().rev() {
-                self.ready.push_front(parcel);
+        self.send_failed_again();
+        // A batch that was too much goes in halves at once; there is nothing to wait for.
+        (ended, fault.filter(|fault| fault.verdict() != Verdict::Reject))
+    }
+
+    fn fail(&mut self, id: BatchId, parcel: Parcel, fault: &Fault) -> Option<(Ticket, End)> {
+        let again = match (&parcel.tickets[..], fault.verdict()) {
+            (_, Verdict::Halt | Verdict::Retry) => vec![parcel],
+            ([ticket], Verdict::Reject) => return Some((*ticket, End::SetAside(format!("{fault:#}")))),
+            (tickets, Verdict::Reject) => {
+                let (first, rest) = parcel.split(tickets.len() / 2);
+                vec![first, rest]
             }
+        };
+        self.failed.insert(id, again);
+        None
+    }
+
+    /// Once nothing is outstanding, what failed goes again first, in its old order.
+    fn send_failed_again(&mut self) {
+        if !self.outstanding.is_empty() {
+            return;
         }
-        (ended, fault)
+        for parcel in std::mem::take(&mut self.failed).into_values().flatten().rev() {
+            self.ready.push_front(parcel);
+        }
     }
 
     fn close_filling(&mut self) {
@@ -151,44 +162,55 @@ impl Parcel {
         self.tickets.len()
     }
 
-    fn split(mut self, at: usize) -> (Self, Self) {
-        let rest = Self { tickets: self.tickets.split_off(at), records: Arc::from(&self.records[at..]) };
-        (Self { tickets: self.tickets, records: Arc::from(&self.records[..at]) }, rest)
+    fn split(&self, at: usize) -> (Self, Self) {
+        let part = |tickets: &[Ticket], records: &[Record]| Self { tickets: tickets.into(), records: records.into() };
+        let ((first, rest), (records, rest_records)) = (self.tickets.split_at(at), self.records.split_at(at));
+        (part(first, records), part(rest, rest_records))
     }
 
-    /// Sorts the records by their fates: what has ended, what goes again, and the first fault that keeps it open.
-    fn judge(self, fates: Fates) -> (Vec<(Ticket, End)>, Option<Self>, Option<Fault>) {
+    /// Sorts the records by their fates.
+    fn judge(self, fates: Fates) -> Judged {
         let fates = match fates {
             Fates::Settled => {
-                return (self.tickets.into_iter().map(|ticket| (ticket, End::Delivered)).collect(), None, None);
+                let ended = self.tickets.into_iter().map(|ticket| (ticket, End::Delivered)).collect();
+                return Judged { ended, open: None, fault: None };
             }
-            Fates::Open(fault) => return (Vec::new(), Some(self), Some(fault)),
+            Fates::Open(fault) => return Judged { ended: Vec::new(), open: Some(self), fault: Some(fault) },
             Fates::Each(fates) => fates,
         };
-        let mut ended = Vec::with_capacity(self.tickets.len());
+        let mut judged = Judged { ended: Vec::with_capacity(self.tickets.len()), open: None, fault: None };
         let mut open = (Vec::new(), Vec::new());
-        let mut first_fault = None;
-        // A fate that is missing at the end is no outcome: the record goes again.
-        let unanswered =
-            || Fate::Open(Fault::retry("failed to hear of a record: the sink answered for fewer than it took"));
         let mut fates = fates.into_iter();
         for (ticket, record) in self.tickets.into_iter().zip(self.records.iter()) {
             match fates.next().unwrap_or_else(unanswered) {
-                Fate::Settled => ended.push((ticket, End::Delivered)),
-                Fate::Refused(reason) => ended.push((ticket, End::SetAside(reason))),
+                Fate::Settled => judged.ended.push((ticket, End::Delivered)),
+                Fate::Refused(reason) => judged.ended.push((ticket, End::SetAside(reason))),
                 Fate::Open(fault) if fault.verdict() == Verdict::Reject => {
-                    ended.push((ticket, End::SetAside(format!("{fault:#}"))));
+                    judged.ended.push((ticket, End::SetAside(format!("{fault:#}"))));
                 }
                 Fate::Open(fault) => {
                     open.0.push(ticket);
                     open.1.push(record.clone());
-                    first_fault.get_or_insert(fault);
+                    judged.fault.get_or_insert(fault);
                 }
             }
         }
-        let open = (!open.0.is_empty()).then(|| Self { tickets: open.0, records: open.1.into() });
-        (ended, open, first_fault)
+        judged.open = (!open.0.is_empty()).then(|| Self { tickets: open.0, records: open.1.into() });
+        judged
     }
+}
+
+/// What became of the records of a parcel.
+struct Judged {
+    ended: Vec<(Ticket, End)>,
+    open: Option<Parcel>,
+    /// The first fault that keeps records open.
+    fault: Option<Fault>,
+}
+
+/// A fate that is missing is no outcome: the record goes again.
+fn unanswered() -> Fate {
+    Fate::Open(Fault::retry("failed to hear of a record: the sink answered for fewer than it took"))
 }
 
 #[cfg(test)]
@@ -275,6 +297,30 @@ mod tests {
         assert_eq!(ended.len(), 1);
         assert!(fault.is_some());
         assert_eq!(send(&mut outbox).unwrap().1, [1]);
+    }
+
+    /// Guarantee: a batch that is found to be too much only after it was taken is halved as well.
+    #[test]
+    fn a_batch_that_is_rejected_by_its_answer_is_halved() {
+        let mut outbox = outbox(0..2);
+        let (id, _) = send(&mut outbox).unwrap();
+        let (ended, fault) = outbox.hear(answer(id, Fates::Open(Fault::reject("too large"))));
+        assert!(ended.is_empty() && fault.is_none());
+        assert_eq!(send(&mut outbox).unwrap().1, [0]);
+        assert_eq!(send(&mut outbox).unwrap().1, [1]);
+    }
+
+    /// Guarantee: a batch that was not taken does not overtake one that is outstanding before it.
+    #[test]
+    fn what_was_not_taken_waits_for_what_is_outstanding() {
+        let mut outbox = outbox(0..8);
+        let (first, _) = send(&mut outbox).unwrap();
+        let (second, _) = send(&mut outbox).unwrap();
+        assert!(outbox.not_sent(second, &Fault::retry("busy")).is_none());
+        assert!(send(&mut outbox).is_none(), "the first is outstanding");
+        outbox.hear(answer(first, Fates::Open(Fault::retry("lost"))));
+        assert_eq!(send(&mut outbox).unwrap().1, [0, 1, 2, 3]);
+        assert_eq!(send(&mut outbox).unwrap().1, [4, 5, 6, 7]);
     }
 
     #[test]

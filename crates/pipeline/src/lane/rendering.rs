@@ -24,8 +24,16 @@ pub(crate) struct Rendering {
 pub(crate) struct Sender {
     tenant: Arc<Tenant>,
     shape: Option<Shape>,
-    /// The lane's filter takes this tenant.
-    taken: bool,
+    taken: Taken,
+}
+
+/// Whether the lane's filter takes a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    No,
+    /// The filter asks for tenants, and this one is not in the file any more.
+    Unknown,
+    Yes,
 }
 
 impl Rendering {
@@ -35,15 +43,26 @@ impl Rendering {
 
     /// Looks up, once for a run, who sent its entries.
     pub(crate) fn sender(&self, feed: &FeedInfo) -> Sender {
-        let tenant = self.tenants.find(&feed.name.tenant_id);
-        let taken = self.only.takes_tenant(&tenant.name, &tenant.labels);
+        let known = self.tenants.find(&feed.name.tenant_id);
+        let taken = match &known {
+            Some(tenant) if self.only.takes_tenant(&tenant.name, &tenant.labels) => Taken::Yes,
+            None if self.only.tenants.is_empty() => Taken::Yes,
+            Some(_) => Taken::No,
+            None => Taken::Unknown,
+        };
+        let tenant = known.unwrap_or_else(|| Arc::new(Tenant::stranger(&feed.name.tenant_id)));
         Sender { tenant, shape: Shape::from_source_kind(&feed.kind), taken }
     }
 
     /// The record for an entry, or where the entry ends without one.
     pub(crate) fn record(&mut self, sender: &Sender, entry: &Entry) -> Result<Record, End> {
-        if !sender.taken {
-            return Err(End::FilteredOut);
+        match sender.taken {
+            Taken::No => return Err(End::FilteredOut),
+            Taken::Unknown => {
+                let reason = "its tenant has left the file, and this sink asks for tenants by name or label";
+                return Err(End::SetAside(reason.to_owned()));
+            }
+            Taken::Yes => {}
         }
         let Some(shape) = sender.shape else {
             return Err(End::SetAside("its source is of a kind that this version does not know".to_owned()));

@@ -27,7 +27,8 @@ pub(crate) struct Window {
     /// Queues whose first entry has ended, so that a settlement need not look at all of them.
     ready: BTreeSet<QueueId>,
     requeued: Vec<(EntryRef, End)>,
-    open: usize,
+    /// Entries taken and not handed to a settlement.
+    taken: usize,
 }
 
 #[derive(Debug)]
@@ -39,7 +40,7 @@ struct Open {
 impl Window {
     /// Takes the entries of a run, in its order.
     pub(crate) fn take(&mut self, run: &Run) {
-        self.open += run.entries.len();
+        self.taken += run.entries.len();
         if !run.requeued {
             let queue = self.queues.entry(run.queue).or_default();
             queue.extend(run.entries.iter().map(|entry| Open { place: entry.place, end: None }));
@@ -51,7 +52,6 @@ impl Window {
     /// # Panics
     /// Where it was never taken or has ended before: the lane has lost count, and nothing may be settled any more.
     pub(crate) fn end(&mut self, ticket: Ticket, end: End) {
-        self.open -= 1;
         if ticket.requeued {
             self.requeued.push((ticket.entry, end));
             return;
@@ -65,9 +65,9 @@ impl Window {
         }
     }
 
-    /// Whether every entry taken has ended and been handed to a settlement.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.open == 0 && self.ready.is_empty() && self.requeued.is_empty()
+    /// How many entries are taken and not handed to a settlement.
+    pub(crate) fn len(&self) -> usize {
+        self.taken
     }
 
     /// What can be settled now: the leading entries that have ended, and requeued ones in any order.
@@ -86,34 +86,40 @@ impl Window {
         for queue in std::mem::take(&mut self.ready) {
             self.settle_leading(queue, &mut settlement);
         }
-        for (entry, end) in self.requeued.drain(..) {
+        for (entry, end) in std::mem::take(&mut self.requeued) {
             settlement.requeued.push(entry);
-            count(entry, end, &mut settlement);
+            self.count(entry, end, &mut settlement);
         }
         Some(settlement)
     }
 
     fn settle_leading(&mut self, queue: QueueId, settlement: &mut Settlement) {
-        let Some(taken) = self.queues.get_mut(&queue) else { return };
         let mut mark = None;
-        while let Some(Open { place, end: Some(_) }) = taken.front() {
-            let place = *place;
-            let end = taken.pop_front().and_then(|open| open.end).expect("the front has just been seen to have ended");
+        while let Some((place, end)) = self.pop_ended(queue) {
             mark = Some(Place(place.0 + 1));
-            count(EntryRef { queue, place }, end, settlement);
-        }
-        if taken.is_empty() {
-            self.queues.remove(&queue);
+            self.count(EntryRef { queue, place }, end, settlement);
         }
         settlement.marks.extend(mark.map(|mark| (queue, mark)));
     }
-}
 
-fn count(entry: EntryRef, end: End, settlement: &mut Settlement) {
-    match end {
-        End::Delivered => settlement.delivered += 1,
-        End::FilteredOut => settlement.filtered += 1,
-        End::SetAside(reason) => settlement.dead_letters.push(DeadLetter { entry, reason }),
+    /// The first entry of a queue, where it has ended.
+    fn pop_ended(&mut self, queue: QueueId) -> Option<(Place, End)> {
+        let taken = self.queues.get_mut(&queue)?;
+        let end = taken.front_mut()?.end.take()?;
+        let place = taken.pop_front()?.place;
+        if taken.is_empty() {
+            self.queues.remove(&queue);
+        }
+        Some((place, end))
+    }
+
+    fn count(&mut self, entry: EntryRef, end: End, settlement: &mut Settlement) {
+        self.taken -= 1;
+        match end {
+            End::Delivered => settlement.delivered += 1,
+            End::FilteredOut => settlement.filtered += 1,
+            End::SetAside(reason) => settlement.dead_letters.push(DeadLetter { entry, reason }),
+        }
     }
 }
 
@@ -153,10 +159,10 @@ mod tests {
         let settlement = window.settlement(LANE).unwrap();
         assert_eq!(settlement.marks, [(QUEUE, Place(12))]);
         assert_eq!((settlement.delivered, settlement.filtered), (1, 1));
-        assert!(!window.is_empty());
+        assert_ne!(window.len(), 0);
         window.end(ticket(12, false), End::Delivered);
         assert_eq!(window.settlement(LANE).unwrap().marks, [(QUEUE, Place(14))]);
-        assert!(window.is_empty());
+        assert_eq!(window.len(), 0);
     }
 
     /// Guarantee: a dead letter is settled together with the mark that moves over it, never before.
@@ -182,7 +188,7 @@ mod tests {
         let settlement = window.settlement(LANE).unwrap();
         assert!(settlement.marks.is_empty());
         assert_eq!(settlement.requeued, [EntryRef { queue: QUEUE, place: Place(1) }]);
-        assert!(!window.is_empty());
+        assert_ne!(window.len(), 0);
     }
 
     #[test]
