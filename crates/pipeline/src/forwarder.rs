@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::exit::{Failure, FailureKind};
 use crate::intake::Intake;
-use crate::lane::{Lane, LaneEnd, Rate, Rendering};
+use crate::lane::{Destination, Lane, LaneEnd, Rate, Rendering};
 use crate::registry::{self, Sources};
 use crate::signal::{Raise, Signal, signal};
 use crate::status::{FeedStatus, LaneStatus, Status};
@@ -81,11 +81,14 @@ impl Forwarder {
         let rendering = Rendering::new(registry::renderer(&plan.format), plan.only.clone(), Arc::clone(tenants));
         let lane_status = Arc::new(LaneStatus { name: plan.name.clone(), ..LaneStatus::default() });
         status.lanes.push(Arc::clone(&lane_status));
-        let rate = plan.max_rate.map(|per_second| Rate::new(per_second, Instant::now()));
         tracing::info!(sink = plan.name, word = %sink.word(), "a sink is open");
         let journal: Arc<dyn Journal> = self.journal.clone();
-        let one_reader = plan.destination == DestinationPlan::StandardOutput;
-        Ok(Lane::new(id, journal, rendering, sink, lane_status, rate, one_reader, drain))
+        let destination = Destination {
+            sink,
+            rate: plan.max_rate.map(|per_second| Rate::new(per_second, Instant::now())),
+            one_reader: plan.destination == DestinationPlan::StandardOutput,
+        };
+        Ok(Lane::new(id, journal, rendering, destination, lane_status, drain))
     }
 
     fn intake(

@@ -42,15 +42,16 @@ pub(crate) struct Lane {
     sink: Box<dyn Sink>,
     status: Arc<LaneStatus>,
     rate: Option<Rate>,
-    /// The destination is standard output, whose reader does not come back.
     one_reader: bool,
     /// Raised once all feeds are read: the lane ends when nothing waits any more, or at a Halt.
     drain: Signal,
     window: Window,
     outbox: Outbox,
     waits: Waits,
-    /// Nothing is sent before.
+    /// Nothing is sent before, since a fault or the destination asks for it.
     hold_until: Option<Instant>,
+    /// Nothing is sent before, for `max_rate`'s sake.
+    rate_until: Option<Instant>,
     settling: Option<JoinHandle<Result<(), JournalError>>>,
     /// Entries that the running settlement accounts for.
     in_settlement: usize,
@@ -71,17 +72,24 @@ pub(crate) enum LaneEnd {
     Stopped,
 }
 
+/// Where a lane sends to, and how fast.
+pub(crate) struct Destination {
+    pub(crate) sink: Box<dyn Sink>,
+    pub(crate) rate: Option<Rate>,
+    /// It is standard output, whose reader does not come back once it has gone.
+    pub(crate) one_reader: bool,
+}
+
 impl Lane {
     pub(crate) fn new(
         id: LaneId,
         journal: Arc<dyn Journal>,
         rendering: Rendering,
-        sink: Box<dyn Sink>,
+        destination: Destination,
         status: Arc<LaneStatus>,
-        rate: Option<Rate>,
-        one_reader: bool,
         drain: Signal,
     ) -> Self {
+        let Destination { sink, rate, one_reader } = destination;
         Self {
             id,
             reader: journal.reader(id),
@@ -96,6 +104,7 @@ impl Lane {
             sink,
             waits: BACK_OFF.waits(),
             hold_until: None,
+            rate_until: None,
             settling: None,
             in_settlement: 0,
             handing_over: None,
@@ -139,7 +148,7 @@ impl Lane {
     async fn work(&mut self) -> Result<(), JournalError> {
         self.settle();
         self.send().await;
-        let may_send_at = self.hold_until.filter(|_| !self.outbox.is_empty());
+        let may_send_at = self.hold_until.max(self.rate_until).filter(|_| !self.outbox.is_empty());
         tokio::select! {
             biased;
             settled = finished(&mut self.settling), if self.settling.is_some() => {
@@ -152,11 +161,11 @@ impl Lane {
                 Ok(())
             }
             () = sleep_until(may_send_at.unwrap_or_else(Instant::now)), if may_send_at.is_some() => {
-                self.hold_until = None;
+                (self.hold_until, self.rate_until) = (None, None);
                 Ok(())
             }
             run = self.reader.next(RUN_BYTES), if self.takes_more() => {
-                self.prepare(run?);
+                self.prepare(&run?);
                 Ok(())
             }
             () = self.drain.raised(), if !self.drain.is_raised() => Ok(()),
@@ -172,8 +181,8 @@ impl Lane {
     }
 
     /// Filters and renders a run.
-    fn prepare(&mut self, run: Run) {
-        self.window.take(&run);
+    fn prepare(&mut self, run: &Run) {
+        self.window.take(run);
         let sender = self.rendering.sender(&run.feed);
         for entry in &run.entries {
             let ticket = Ticket { entry: EntryRef { queue: run.queue, place: entry.place }, requeued: run.requeued };
@@ -186,12 +195,12 @@ impl Lane {
 
     /// Hands over what the outbox, the rate and the waits allow.
     async fn send(&mut self) {
-        while self.hold_until.is_none_or(|until| until <= Instant::now()) {
-            self.hold_until = None;
+        while self.hold_until.max(self.rate_until).is_none_or(|until| until <= Instant::now()) {
+            (self.hold_until, self.rate_until) = (None, None);
             let allowed = self.rate.as_mut().map_or(usize::MAX, |rate| rate.allowed(Instant::now()));
             if allowed == 0 {
-                let wait = self.rate.as_ref().map(Rate::wait).unwrap_or_default();
-                return self.hold(wait);
+                self.rate_until = self.rate.as_ref().map(|rate| Instant::now() + rate.wait());
+                return;
             }
             let Some(parcel) = self.outbox.next(allowed) else { return };
             self.hand_over(parcel).await;
@@ -233,7 +242,8 @@ impl Lane {
         match (fault, ease) {
             (Some(fault), _) => self.hold_back(&fault),
             (None, Some(ease)) => self.hold(ease),
-            (None, None) if progress => self.recover(),
+            // While a fault holds the lane back, an answer to what was sent before it is no recovery.
+            (None, None) if progress && self.hold_until.is_none() => self.recover(),
             (None, None) => {}
         }
     }

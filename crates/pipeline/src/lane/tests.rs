@@ -26,13 +26,13 @@ enum Reply {
 }
 
 #[derive(Debug, Default)]
-struct Destination {
+struct Receiver {
     replies: VecDeque<Reply>,
     arrived: Vec<String>,
 }
 
 struct Scripted {
-    destination: Arc<Mutex<Destination>>,
+    destination: Arc<Mutex<Receiver>>,
     answers: VecDeque<Answer>,
 }
 
@@ -86,7 +86,7 @@ impl Sink for Scripted {
 struct Setting {
     _folder: tempfile::TempDir,
     journal: Arc<EmbeddedJournal>,
-    destination: Arc<Mutex<Destination>>,
+    destination: Arc<Mutex<Receiver>>,
     status: Arc<LaneStatus>,
     drain: (Raise, Signal),
     stop: (Raise, Signal),
@@ -110,7 +110,7 @@ impl Setting {
         let entries = (0..alerts).map(entry).collect();
         let checkpoints = vec![("live".to_owned(), b"1".to_vec())];
         journal.append(Append { feed, queue: QueueKind::Live, entries, checkpoints, reread: false }).await.unwrap();
-        let destination = Destination { replies: replies.into_iter().collect(), arrived: Vec::new() };
+        let destination = Receiver { replies: replies.into_iter().collect(), arrived: Vec::new() };
         Self {
             _folder: folder,
             journal,
@@ -127,16 +127,8 @@ impl Setting {
         let tenants = Arc::new(Tenants::default());
         let rendering = Rendering::new(Renderer::json(Envelope::None), self.only.clone(), tenants);
         let sink = Box::new(Scripted { destination: Arc::clone(&self.destination), answers: VecDeque::new() });
-        Lane::new(
-            id,
-            self.journal.clone(),
-            rendering,
-            sink,
-            Arc::clone(&self.status),
-            None,
-            false,
-            self.drain.1.clone(),
-        )
+        let destination = super::Destination { sink, rate: None, one_reader: false };
+        Lane::new(id, self.journal.clone(), rendering, destination, Arc::clone(&self.status), self.drain.1.clone())
     }
 
     async fn drained(&self) -> LaneEnd {
