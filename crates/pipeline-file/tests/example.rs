@@ -20,8 +20,8 @@ fn plan() -> Plan {
 #[test]
 fn the_example_loads() {
     let plan = plan();
-    let tenants: Vec<&str> = plan.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-    assert_eq!(tenants, ["contoso", "contoso-uk", "fabrikam"], "`lab` is switched off");
+    let tenants: Vec<_> = plan.tenants.iter().map(|tenant| (tenant.name.as_str(), tenant.enabled)).collect();
+    assert_eq!(tenants, [("contoso", true), ("contoso-uk", true), ("fabrikam", true), ("lab", false)]);
     let sinks: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
     assert_eq!(sinks, ["arcsight", "lake", "terminal"]);
     assert!(plan.journal.path.is_absolute() && plan.journal.path.ends_with("deploy/data"));
