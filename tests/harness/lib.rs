@@ -13,3 +13,8 @@ pub use crate::phase::phase;
 pub use crate::place::{Place, Settings};
 pub use crate::process::{Finished, Running, program};
 pub use crate::site::{Site, Summary};
+
+/// A count of the usual run, or of the long one (`./tests/run --full`).
+pub fn count(usual: u32, long: u32) -> u32 {
+    if std::env::var_os("ATP_TESTS_FULL").is_some_and(|full| full == "yes") { long } else { usual }
+}

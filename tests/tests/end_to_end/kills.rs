@@ -5,12 +5,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use atp_sim::{Options, Population, TenantOptions};
-use end_to_end::{Delivered, Place, Running, Settings, Site, Summary, phase};
+use end_to_end::{Delivered, Place, Running, Settings, Site, Summary, count, phase};
 
 use crate::disk::HARMS;
 
-const KILLS: u32 = 50;
-const INJECTED: u32 = 22;
+/// Random kills; of the long run.
+const KILLS: (u32, u32) = (50, 500);
+/// Kills at each kind of system call; of the long run.
+const INJECTED: (u32, u32) = (22, 100);
 fn site(alerts: u32) -> (Site, Vec<TenantOptions>) {
     let population = Population { hostile: 0.05, ..Population::at_rest(alerts) };
     let tenants = vec![
@@ -34,12 +36,13 @@ fn assert_nothing_lost(site: &Site, place: &Place, most_copies: usize) -> (Summa
 /// Guarantee: nothing is lost; the kills hit at least five phases of the work.
 #[test]
 fn random_kills_lose_nothing() {
-    let (site, tenants) = site(12_000);
+    let kills = count(KILLS.0, KILLS.1);
+    let (site, tenants) = site(240 * kills);
     let settings = Settings { out: "max_rate: 4000/s".to_owned(), ..Settings::mde("page_size: 200, start: 7d") };
     let place = Place::new(&site.simulator, &tenants, &settings);
     let mut phases = BTreeMap::new();
     let mut dice = fastrand::Rng::with_seed(7);
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let log = place.path(&format!("log.{kill}"));
         let running = Running::start(&mut place.command(&["--log", "trace", "run"]), &log);
         std::thread::sleep(Duration::from_millis(dice.u64(5..250)));
@@ -50,8 +53,8 @@ fn random_kills_lose_nothing() {
     println!("kills by phase: {phases:?}");
     assert!(phases.len() >= 5, "the kills hit only {phases:?}");
     // At 4,000 a second a batch has at most 400 records: one in flight, and those whose settlement is under way.
-    let (summary, copies) = assert_nothing_lost(&site, &place, KILLS as usize * 3 * 400);
-    println!("{summary}; {KILLS} kills, {copies} copies");
+    let (summary, copies) = assert_nothing_lost(&site, &place, kills as usize * 3 * 400);
+    println!("{summary}; {kills} kills, {copies} copies");
 }
 
 /// Scenario: the kernel kills the process at its n-th sync and write, for many n; and at each rename of setting a
@@ -64,7 +67,7 @@ fn kills_at_system_calls_lose_nothing() {
     let place = || Place::new(&site.simulator, &tenants, &settings);
     let (mut hit, mut copies) = (BTreeMap::new(), 0);
     for (call, step) in [("fsync,fdatasync", 2), ("pwrite64", 7)] {
-        for n in 0..INJECTED {
+        for n in 0..count(INJECTED.0, INJECTED.1) {
             let place = place();
             *hit.entry(call).or_insert(0) += kill_at(&place, call, 1 + n * step);
             place.lift_rate();
