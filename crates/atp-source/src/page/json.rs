@@ -74,6 +74,14 @@ impl<'a> Scanner<'a> {
         is_next
     }
 
+    /// Takes the next byte that is no white space, a comma or a closing bracket; leaves any other.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<u8> {
+        let byte = self.peek().filter(|byte| matches!(byte, b',' | b'}' | b']'))?;
+        self.at += 1;
+        Some(byte)
+    }
+
     /// A member's name and its colon.
     #[inline]
     pub(crate) fn name(&mut self) -> Result<Scalar<'a>, Nonsense> {
@@ -122,9 +130,10 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn word(&mut self, rest: &[u8]) -> Result<(), Nonsense> {
-        if self.bytes[self.at..].starts_with(rest) {
-            self.at += rest.len();
+    #[inline]
+    fn word<const N: usize>(&mut self, rest: &[u8; N]) -> Result<(), Nonsense> {
+        if self.bytes[self.at..].first_chunk::<N>() == Some(rest) {
+            self.at += N;
             return Ok(());
         }
         Err(self.missing("a value"))
@@ -161,20 +170,33 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn string(&mut self) -> Result<Scalar<'a>, Nonsense> {
         let start = self.at;
-        let mut escaped = false;
+        let escaped = self.skip_string()?;
+        Ok(Scalar { raw: &self.bytes[start..self.at - 1], escaped })
+    }
+
+    /// Passes over the rest of a string. Returns whether there is a backslash in it.
+    #[inline]
+    fn skip_string(&mut self) -> Result<bool, Nonsense> {
+        self.at = plain_end(self.bytes, self.at);
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.at += 1;
+            return Ok(false);
+        }
+        self.skip_escaped().map(|()| true)
+    }
+
+    /// Passes over the rest of a string from its first backslash on.
+    fn skip_escaped(&mut self) -> Result<(), Nonsense> {
         loop {
-            self.at = plain_end(self.bytes, self.at);
             match self.bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Scalar { raw: &self.bytes[start..self.at - 1], escaped });
+                    return Ok(());
                 }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
+                Some(b'\\') => self.escape()?,
                 _ => return Err(self.missing("the end of a string")),
             }
+            self.at = plain_end(self.bytes, self.at);
         }
     }
 
@@ -196,53 +218,61 @@ impl<'a> Scanner<'a> {
 
     /// The rest of an array or object whose opening bracket was taken.
     fn container(&mut self, is_object: bool) -> Result<(), Nonsense> {
-        let mut nesting = Nesting::default();
-        nesting.push(is_object);
-        let mut first = true;
+        let mut around = Nesting::default();
+        let mut in_object = is_object;
+        let mut opened = true;
         loop {
-            let in_object = nesting.in_object();
-            if self.take(if in_object { b'}' } else { b']' }) {
-                nesting.pop();
-                if nesting.is_empty() {
-                    return Ok(());
-                }
-                first = false;
+            let is_empty = opened && self.peek() == Some(closing(in_object));
+            if !is_empty && let Some(inner) = self.element(in_object)? {
+                around.push(in_object);
+                (in_object, opened) = (inner, true);
                 continue;
             }
-            if !first && !self.take(b',') {
-                return Err(self.missing("a comma or a closing bracket"));
+            while !self.take(b',') {
+                if !self.take(closing(in_object)) {
+                    return Err(self.missing("a comma or a closing bracket"));
+                }
+                let Some(outer) = around.pop() else { return Ok(()) };
+                in_object = outer;
             }
-            if !first && matches!(self.peek(), Some(b'}' | b']')) {
-                return Err(self.missing("a value after a comma"));
-            }
-            first = self.element(&mut nesting, in_object)?;
+            opened = false;
         }
     }
 
-    /// Passes over an element, or enters it. Returns whether it was entered.
+    /// Passes over an element, or enters it. Returns what was entered: an object or not.
     #[inline]
-    fn element(&mut self, nesting: &mut Nesting, in_object: bool) -> Result<bool, Nonsense> {
+    fn element(&mut self, in_object: bool) -> Result<Option<bool>, Nonsense> {
         if in_object {
-            self.name()?;
-        }
-        match self.peek() {
-            Some(b'"') => {
-                self.at += 1;
-                self.string()?;
+            if !self.take(b'"') {
+                return Err(self.missing("a member's name"));
             }
-            Some(first @ (b'{' | b'[')) => {
-                self.at += 1;
-                nesting.push(first == b'{');
-                return Ok(true);
+            self.skip_string()?;
+            if !self.take(b':') {
+                return Err(self.missing("a colon"));
             }
-            Some(first) => self.plain(first)?,
-            None => return Err(self.missing("a value")),
         }
-        Ok(false)
+        let first = self.peek().ok_or(self.missing("a value"))?;
+        match first {
+            b'"' => {
+                self.at += 1;
+                self.skip_string()?;
+            }
+            b'{' | b'[' => {
+                self.at += 1;
+                return Ok(Some(first == b'{'));
+            }
+            b'n' => self.word(b"null")?,
+            _ => self.plain(first)?,
+        }
+        Ok(None)
     }
 }
 
-/// Which of the open containers are objects: one bit for each.
+fn closing(is_object: bool) -> u8 {
+    if is_object { b'}' } else { b']' }
+}
+
+/// Which of the containers around are objects: one bit for each.
 #[derive(Default)]
 struct Nesting {
     depth: usize,
@@ -251,6 +281,7 @@ struct Nesting {
 }
 
 impl Nesting {
+    #[inline]
     fn push(&mut self, is_object: bool) {
         if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.below.push(self.top);
@@ -259,20 +290,15 @@ impl Nesting {
         self.depth += 1;
     }
 
-    fn pop(&mut self) {
-        self.depth -= 1;
+    #[inline]
+    fn pop(&mut self) -> Option<bool> {
+        self.depth = self.depth.checked_sub(1)?;
+        let is_object = self.top & 1 == 1;
         self.top >>= 1;
         if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.top = self.below.pop().unwrap_or_default();
         }
-    }
-
-    fn in_object(&self) -> bool {
-        self.top & 1 == 1
-    }
-
-    fn is_empty(&self) -> bool {
-        self.depth == 0
+        Some(is_object)
     }
 }
 

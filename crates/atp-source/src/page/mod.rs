@@ -138,11 +138,10 @@ impl<'a> Answer<'a> {
             if let Value::Scalar(value) = value {
                 facts.note(self.api, name, value);
             }
-            if scanner.take(b'}') {
-                return Ok(());
-            }
-            if !scanner.take(b',') {
-                return Err(scanner.missing("a comma or the end of a row"));
+            match scanner.next() {
+                Some(b',') => {}
+                Some(b'}') => return Ok(()),
+                _ => return Err(scanner.missing("a comma or the end of a row")),
             }
         }
     }
