@@ -112,4 +112,4 @@ fn lines(records: &[Record]) -> Vec<u8> {
 }
 
 /// One batch at a time keeps the order when a write fails; the lane renders the next meanwhile.
-const LIMITS: Limits = Limits { records: 1_024, bytes: 1 << 20, outstanding: 1 };
+const LIMITS: Limits = Limits { records: 4_096, bytes: 4 << 20, outstanding: 1 };
