@@ -228,12 +228,20 @@ impl<'a> Scanner<'a> {
                 (in_object, opened) = (inner, true);
                 continue;
             }
-            while !self.take(b',') {
-                if !self.take(closing(in_object)) {
-                    return Err(self.missing("a comma or a closing bracket"));
+            loop {
+                let byte = self.peek();
+                self.at += 1;
+                match byte {
+                    Some(b',') => break,
+                    Some(byte) if byte == closing(in_object) => {
+                        let Some(outer) = around.pop() else { return Ok(()) };
+                        in_object = outer;
+                    }
+                    _ => {
+                        self.at -= 1;
+                        return Err(self.missing("a comma or a closing bracket"));
+                    }
                 }
-                let Some(outer) = around.pop() else { return Ok(()) };
-                in_object = outer;
             }
             opened = false;
         }
