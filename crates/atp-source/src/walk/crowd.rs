@@ -11,8 +11,9 @@ const PASSES: u32 = 6;
 
 /// One millisecond of update time, told apart by creation time: cells, the newest asked first.
 ///
-/// Only a cell of one millisecond of creation time is paged with `$skip`. Rows leave a cell when they are updated, and
-/// those behind them move up unseen, so a cell is read once two passes in a row have brought the same rows.
+/// Only a cell of one millisecond of creation time is paged with `$skip`, and at the end the whole: no filter on the
+/// creation time finds rows that have none. Rows leave a cell when they are updated, and those behind them move up
+/// unseen, so a cell is read once two passes in a row have brought the same rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Crowd {
     cells: Vec<Cell>,
@@ -68,12 +69,10 @@ pub(crate) enum Step {
 impl Crowd {
     /// A crowd, given the full answer that showed it.
     pub(crate) fn new(rows: &[Fetched]) -> Self {
-        let whole = Cell { from: None, to: None, paging: None };
-        let mut crowd = Self { cells: vec![whole], pace: Pace::default() };
-        if rows.iter().any(|row| row.created.is_none()) {
-            // A filter on the creation time would never find these.
-            crowd.cells[0].paging = Some(Paging::default());
-        } else {
+        let whole = |paging| Cell { from: None, to: None, paging };
+        let mut crowd = Self { cells: vec![whole(Some(Paging::default()))], pace: Pace::default() };
+        if rows.iter().all(|row| row.created.is_some()) {
+            crowd.cells.push(whole(None));
             crowd.split(rows);
         }
         crowd
