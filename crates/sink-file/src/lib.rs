@@ -13,10 +13,18 @@ use tokio::task::JoinHandle;
 
 use crate::output::Output;
 
+/// Lines on their way to the output.
+struct Lines {
+    output: Output,
+    /// The lines of a batch, in one piece, so that they are one write. Its memory is kept for the next batch: buffers of
+    /// this size that come and go on one thread and another are what a process grows by.
+    buffer: Vec<u8>,
+}
+
 /// Lines to a file or to standard output.
 pub struct FileSink {
     word: Word,
-    output: Arc<Mutex<Output>>,
+    output: Arc<Mutex<Lines>>,
     writing: Option<(BatchId, JoinHandle<Result<(), Fault>>)>,
     answered: Option<Answer>,
 }
@@ -41,15 +49,18 @@ impl FileSink {
     }
 
     fn new(word: Word, output: Output) -> Self {
-        Self { word, output: Arc::new(Mutex::new(output)), writing: None, answered: None }
+        Self {
+            word,
+            output: Arc::new(Mutex::new(Lines { output, buffer: Vec::with_capacity(LINES) })),
+            writing: None,
+            answered: None,
+        }
     }
 
     /// Writes on a thread that may block.
     fn write(&self, records: Arc<[Record]>) -> JoinHandle<Result<(), Fault>> {
         let output = Arc::clone(&self.output);
-        tokio::task::spawn_blocking(move || {
-            output.lock().unwrap_or_else(PoisonError::into_inner).write(&lines(&records))
-        })
+        tokio::task::spawn_blocking(move || output.lock().unwrap_or_else(PoisonError::into_inner).write(&records))
     }
 }
 
@@ -100,16 +111,22 @@ async fn finished(writing: &mut JoinHandle<Result<(), Fault>>) -> Result<(), Fau
     writing.await.unwrap_or_else(|ended| Err(Fault::retry("failed to write a batch").caused_by(ended)))
 }
 
-/// The records as lines, in one piece, so that they are one write.
-fn lines(records: &[Record]) -> Vec<u8> {
-    let size = records.iter().map(|record| record.payload.len() + 1).sum();
-    let mut lines = Vec::with_capacity(size);
-    for record in records {
-        lines.extend_from_slice(&record.payload);
-        lines.push(b'\n');
+impl Lines {
+    fn write(&mut self, records: &[Record]) -> Result<(), Fault> {
+        self.buffer.clear();
+        for record in records {
+            self.buffer.extend_from_slice(&record.payload);
+            self.buffer.push(b'\n');
+        }
+        let written = self.output.write(&self.buffer);
+        // A single record may be larger than a batch; it is no measure for those that follow.
+        self.buffer.shrink_to(LINES);
+        written
     }
-    lines
 }
 
 /// One batch at a time keeps the order when a write fails; the lane renders the next meanwhile.
 const LIMITS: Limits = Limits { records: 4_096, bytes: 4 << 20, outstanding: 1 };
+
+/// The most bytes of a batch as lines.
+const LINES: usize = LIMITS.bytes + LIMITS.records;

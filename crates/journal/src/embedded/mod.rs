@@ -10,6 +10,7 @@ mod ledger;
 mod open;
 mod pace;
 mod reader;
+mod reads;
 mod row;
 mod schema;
 mod settle;
@@ -253,7 +254,7 @@ impl Journal for EmbeddedJournal {
     async fn dead_letters(&self, lane: LaneId, limit: usize) -> Result<Vec<StoredDeadLetter>, JournalError> {
         let shared = Arc::clone(&self.shared);
         let read = move || dead_letters(&shared, lane, i64::try_from(limit).unwrap_or(i64::MAX));
-        tokio::task::spawn_blocking(read).await.unwrap_or(Err(JournalError::Closed))
+        self.shared.reads().read(read).await
     }
 
     fn room(&self) -> watch::Receiver<Room> {

@@ -10,6 +10,7 @@ use super::chunk::{self, Packer};
 use super::dead_letter::DeadLetterRow;
 use super::folder::{DamageNote, Files, Folder};
 use super::lanes::{Registration, load_queues};
+use super::reads::Reads;
 use super::row::{CheckpointRow, FeedRow, MarkRow, MetaRow, QueueRow, RequeueRow, StoredRow, each, select};
 use super::schema;
 use super::shared::Shared;
@@ -183,10 +184,11 @@ fn store(
     tuning: &Tuning,
 ) -> Result<Store, Trouble> {
     let Loaded { db, meta, standing } = loaded;
-    let reads = schema::connect_for_reading(&files.database())?;
+    let connection = schema::connect_for_reading(&files.database())?;
+    let reads = Reads::start().map_err(|error| Trouble::io("start the journal's reading", error))?;
     let room = space.room(bytes_in_use(&db)?);
     let next_requeue: i64 = db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM requeue", [], |row| row.get(0))?;
-    let shared = Arc::new(Shared::new(standing, reads, room, files.clone()));
+    let shared = Arc::new(Shared::new(standing, (reads, connection), room, files.clone()));
     Ok(Store {
         db,
         shared,

@@ -113,8 +113,8 @@ impl EmbeddedReader {
         // From here on nothing is remembered until the run is there: a reader that is dropped here has lost nothing.
         if !gathered.take(&mut spare) {
             let shared = Arc::clone(&self.shared);
-            (gathered, spare) =
-                blocking(move || gather_unread(&shared, queue, position..tail, (gathered, spare))).await?;
+            let read = move || gather_unread(&shared, queue, position..tail, (gathered, spare));
+            (gathered, spare) = self.shared.reads().read(read).await?;
         }
         let next = gathered.entries.last().map_or(position, |entry| entry.place.0 + 1);
         self.positions[index] = next;
@@ -144,14 +144,14 @@ impl EmbeddedReader {
     async fn next_requeued(&mut self, max_bytes: usize) -> Result<Option<Run>, JournalError> {
         let (lane, after) = (self.lane, self.requeued_to);
         let shared = Arc::clone(&self.shared);
-        let (found, last) = blocking(move || {
+        let read = move || {
             let last = {
                 let standing = shared.standing();
                 standing.lane_index(lane).map_or(0, |index| standing.lanes()[index].requeued.last)
             };
             Ok((gather_requeued(&shared, lane, after, max_bytes)?, last))
-        })
-        .await?;
+        };
+        let (found, last) = self.shared.reads().read(read).await?;
         let Some((queue, number, entries)) = found else {
             // All that came up to here was settled meanwhile.
             self.requeued_to = last.max(after);
@@ -261,12 +261,4 @@ fn gather_requeued(shared: &Shared, lane: LaneId, after: i64, max_bytes: usize) 
     }
     let queue = u32::try_from(first.queue).map_err(|_| Trouble::damaged("a queue with an impossible number"));
     Ok(Some((QueueId(shared.judge(queue)?), last.id, gathered.entries)))
-}
-
-/// Reads on a thread where blocking is allowed.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
-) -> Result<T, JournalError> {
-    // The work does not panic; a runtime that is shutting down takes no more of it.
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(JournalError::Closed))
 }

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::folder::{DamageNote, Files};
+use super::reads::Reads;
 use super::standing::{Change, Standing};
 use super::trouble::{Trouble, again};
 use crate::{JournalError, Room};
@@ -14,7 +15,8 @@ use crate::{JournalError, Room};
 /// What the writer, the readers and the callers share.
 pub(super) struct Shared {
     standing: Mutex<Standing>,
-    reads: Mutex<Option<Connection>>,
+    reads: Reads,
+    connection: Mutex<Option<Connection>>,
     /// Rises with each commit that may concern a reader.
     tidings: watch::Sender<u64>,
     room: watch::Sender<Room>,
@@ -27,10 +29,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(standing: Standing, reads: Connection, room: Room, files: Files) -> Self {
+    pub(super) fn new(standing: Standing, (reads, connection): (Reads, Connection), room: Room, files: Files) -> Self {
         Self {
             standing: Mutex::new(standing),
-            reads: Mutex::new(Some(reads)),
+            reads,
+            connection: Mutex::new(Some(connection)),
             tidings: watch::Sender::new(0),
             room: watch::Sender::new(room),
             end: OnceLock::new(),
@@ -71,12 +74,17 @@ impl Shared {
         self.room.subscribe()
     }
 
+    /// The thread that reads for the lanes.
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
     /// Reads beside the writer. Blocks: not for async threads.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, JournalError> {
         self.check_open()?;
-        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = work(reads.as_ref().ok_or(JournalError::Closed)?);
-        drop(reads);
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = work(connection.as_ref().ok_or(JournalError::Closed)?);
+        drop(connection);
         self.judge(outcome)
     }
 
@@ -117,7 +125,7 @@ impl Shared {
         self.condemn_if_damaged(&error);
         // An earlier reason stands.
         let _ = self.end.set(error);
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.wake();
     }
 

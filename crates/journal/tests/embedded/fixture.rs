@@ -53,15 +53,23 @@ impl Folder {
         *self.now.lock().expect("nobody panics with the time in hand") += time;
     }
 
-    /// A copy of the journal's files as they are on disk now. The log is copied first: what the database takes out of
-    /// it meanwhile is then there twice, and never missing.
+    /// A copy of the journal's files as they are at one moment: the journal may be at work in the background, so they
+    /// are read until they stand still.
     pub(crate) fn image(&self) -> Self {
+        let read = || ["journal.db-wal", "journal.db"].map(|name| std::fs::read(self.path().join(name)).ok());
+        let mut files = read();
+        loop {
+            let again = read();
+            if again == files {
+                break;
+            }
+            files = again;
+        }
         let image = Self { folder: Self::new().folder, now: Arc::clone(&self.now) };
         std::fs::create_dir(image.path()).expect("a folder can be made");
-        for name in ["journal.db-wal", "journal.db"] {
-            let from = self.path().join(name);
-            if from.exists() {
-                std::fs::copy(from, image.path().join(name)).expect("a file can be copied");
+        for (name, bytes) in ["journal.db-wal", "journal.db"].iter().zip(files) {
+            if let Some(bytes) = bytes {
+                std::fs::write(image.path().join(name), bytes).expect("a file can be written");
             }
         }
         image

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use journal::{Entry, FeedInfo};
 use pipeline_file::plan::{MinSeverity, OnlyPlan};
@@ -18,6 +18,8 @@ pub(crate) struct Rendering {
     only: OnlyPlan,
     tenants: Arc<Tenants>,
     scratch: Vec<u8>,
+    /// What is rendered next stands in here. Records share their memory, a block at a time.
+    block: BytesMut,
 }
 
 /// What all entries of a run have in common.
@@ -38,7 +40,7 @@ enum Taken {
 
 impl Rendering {
     pub(crate) fn new(renderer: Renderer, only: OnlyPlan, tenants: Arc<Tenants>) -> Self {
-        Self { renderer, only, tenants, scratch: Vec::new() }
+        Self { renderer, only, tenants, scratch: Vec::new(), block: BytesMut::with_capacity(BLOCK) }
     }
 
     /// Looks up, once for a run, who sent its entries.
@@ -82,12 +84,13 @@ impl Rendering {
             .renderer
             .render(shape, &origin, record_id, &entry.bytes, &mut self.scratch)
             .map_err(|unreadable| End::SetAside(unreadable.to_string()))?;
+        self.block.extend_from_slice(&self.scratch);
         Ok(Record {
             id: *rendered.record_id.as_bytes(),
             tenant: Arc::clone(&sender.tenant.name),
             time: time(rendered.updated),
             severity: severity(rendered.severity),
-            payload: Bytes::copy_from_slice(&self.scratch),
+            payload: self.block.split().freeze(),
         })
     }
 
@@ -118,6 +121,9 @@ fn severity(severity: Severity) -> sink::Severity {
 fn time(ticks: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(transform::unix_millis(ticks)).unwrap_or(DateTime::UNIX_EPOCH)
 }
+
+/// Rendered bytes that are allocated together. [`BytesMut`] makes no larger blocks by itself.
+const BLOCK: usize = 64 << 10;
 
 /// The entry was had without its evidence ([`journal::Entry::flags`]).
 pub(crate) const PARTIAL: u8 = 1;
