@@ -125,8 +125,9 @@ impl Lines {
     }
 }
 
-/// One batch at a time keeps the order when a write fails; the lane renders the next meanwhile.
-const LIMITS: Limits = Limits { records: 4_096, bytes: 4 << 20, outstanding: 1 };
+/// One batch at a time keeps the order when a write fails; the lane renders the next meanwhile. Larger batches would save
+/// syncs, and cost memory: three of them are held, rendered, being filled and being written.
+const LIMITS: Limits = Limits { records: 4_096, bytes: 256 << 10, outstanding: 1 };
 
 /// The most bytes of a batch as lines.
 const LINES: usize = LIMITS.bytes + LIMITS.records;

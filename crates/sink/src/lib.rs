@@ -32,7 +32,8 @@ pub trait Sink: Send {
     async fn send(&mut self, batch: Batch) -> Result<(), Fault>;
 
     /// The next answer, in any order of batches. A sink that keeps an order leaves everything open that was handed over
-    /// behind an open record, so that the lane can send it again in that order. Waits for ever while nothing is outstanding; dropping it loses nothing.
+    /// behind an open record, so that the lane can send it again in that order. Waits for ever while nothing is
+    /// outstanding; dropping it loses nothing.
     async fn answer(&mut self) -> Answer;
 
     /// Settles or gives up everything outstanding, within the sink's own time limit. Afterwards every outstanding

@@ -120,6 +120,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Trouble> {
 pub(super) fn connect_for_reading(path: &Path) -> Result<Connection, Trouble> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     limit(&db)?;
+    // Lanes read on and on, and seldom the same page twice.
+    db.pragma_update(None, "cache_size", -256)?;
     Ok(db)
 }
 
@@ -137,7 +139,7 @@ fn set_up(db: &Connection) -> Result<(), Trouble> {
 fn limit(db: &Connection) -> Result<(), Trouble> {
     db.busy_timeout(Duration::from_secs(5))?;
     db.set_prepared_statement_cache_capacity(64);
-    db.pragma_update(None, "cache_size", -2048)?;
+    db.pragma_update(None, "cache_size", -1024)?;
     db.pragma_update(None, "mmap_size", 0)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cell_size_check", true)?;
