@@ -8,6 +8,7 @@ mod journal;
 mod secret;
 mod sinks;
 mod sources;
+mod syslog;
 mod tenants;
 
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ pub(crate) fn build(file: File, root: &Node, environment: &Environment, report: 
     let mut build = Build { root, environment, report };
     let tenants = build.tenants(&file);
     let journal = build.journal(file.journal.unwrap_or_default(), &tenants);
-    let sinks = build.sinks(file.sinks);
+    let sinks = build.sinks(file.sinks, &tenants);
     match build.report.told() {
         Some(told) => Err(told),
         None => Ok(Plan { tenants, journal, sinks }),

@@ -2,7 +2,7 @@
 //! the tree as JSON without the values that have a fault, so that what depends on the rest can still be checked.
 //!
 //! It knows the part of JSON Schema that our own types make, no more: `$ref`, `anyOf` by kind of value, `oneOf` as an
-//! enumeration or as "exactly one of these keys", `type`, `properties`, `patternProperties`, `required`,
+//! enumeration or as "exactly one of these keys", `allOf` as "at least one of these keys", `type`, `properties`, `patternProperties`, `required`,
 //! `dependentRequired`, `items`, `enum`, `format`, and bounds.
 
 mod keys;

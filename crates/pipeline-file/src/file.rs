@@ -4,6 +4,7 @@
 
 mod sink;
 mod source;
+mod syslog;
 mod tenant;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ pub(crate) use self::sink::{
     CefKeys, Envelope, Format, FormatKeys, FormatName, Only, Severity, Sink, SinkFile, TenantChoice,
 };
 pub(crate) use self::source::{AlertsExport, MdeAlerts, Quota, Source, TokenVersion};
+pub(crate) use self::syslog::{Facility, Syslog, SyslogTls};
 pub(crate) use self::tenant::{Cloud, Credential, Endpoints, Region, Secret, SecretReference, Tenant};
 use crate::written::{Name, NonEmpty, Size, Span, Unit as _, Written};
 
@@ -39,6 +41,13 @@ pub(crate) mod defaults {
     pub(crate) const KEEP: Duration = Duration::from_secs(72 * 3_600);
     pub(crate) const MAX_SIZE: u64 = 4 << 30;
     pub(crate) const REMEMBER: Duration = Duration::from_secs(30 * 86_400);
+
+    pub(crate) const APP_NAME: &str = "atp-forwarder";
+    pub(crate) const FACILITY: &str = "local4";
+    /// What receivers of RFC 5425 should take (section 4.3.1), and rsyslog takes unless told otherwise.
+    pub(crate) const MAX_BYTES: u64 = 8_192;
+    /// What receivers of syslog over UDP should take (RFC 5426, section 3.2).
+    pub(crate) const MAX_BYTES_UDP: u64 = 2_048;
 
     pub(crate) const REFRESH: Duration = Duration::from_secs(3_600);
 }

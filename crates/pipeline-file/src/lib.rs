@@ -11,8 +11,10 @@ mod near;
 mod pattern;
 mod place;
 pub mod plan;
+mod profile;
 mod schema;
 pub mod secret;
+mod template;
 mod tree;
 mod written;
 

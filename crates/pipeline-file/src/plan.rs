@@ -1,11 +1,16 @@
 //! The checked plan: what the file means, ready to be built. It knows no runtime.
 
+mod syslog;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
 
+pub use self::syslog::{
+    AddressPlan, FACILITIES, FramingPlan, HeaderPlan, SpreadPlan, SyslogPlan, TlsPlan, TransportPlan,
+};
 use crate::secret::SecretSource;
 
 /// The whole checked plan.
@@ -228,4 +233,6 @@ pub enum DestinationPlan {
     File(PathBuf),
     /// Standard output.
     StandardOutput,
+    /// Syslog.
+    Syslog(Box<SyslogPlan>),
 }

@@ -3,6 +3,8 @@
 mod address;
 mod amount;
 mod name;
+mod several;
+mod syslog;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,8 +13,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 pub(crate) use self::address::Endpoint;
-pub(crate) use self::amount::{Begin, PerSecond, Percentage, Size, Span, Unit};
+pub(crate) use self::amount::{Begin, Bytes, PerSecond, Percentage, Size, Span, Unit};
 pub(crate) use self::name::{EnvName, Guid, Name, NonEmpty};
+pub(crate) use self::several::OneOrSeveral;
+pub(crate) use self::syslog::{AppName, Fingerprint, MessageId, ServerName, SyslogAddress, TimeZone, scheme, token};
+use crate::template::TemplateText;
 
 /// A form in which a value is written.
 pub(crate) trait Form {
@@ -95,14 +100,22 @@ pub(crate) fn wrong_form(format: &str, text: &str, least: Option<&str>, most: Op
     match format {
         Span::FORMAT => amount::out_of_bounds::<Span>(text, least, most),
         Size::FORMAT => amount::out_of_bounds::<Size>(text, least, most),
+        Bytes::FORMAT => amount::out_of_bounds::<Bytes>(text, least, most),
+        AppName::FORMAT => AppName::read(text).err(),
         Begin::FORMAT => Begin::read(text).err(),
         EnvName::FORMAT => EnvName::read(text).err(),
         Endpoint::FORMAT => Endpoint::read(text).err(),
+        Fingerprint::FORMAT => Fingerprint::read(text).err(),
         Guid::FORMAT => Guid::read(text).err(),
+        MessageId::FORMAT => MessageId::read(text).err(),
         Name::FORMAT => Name::read(text).err(),
         NonEmpty::FORMAT => NonEmpty::read(text).err(),
         Percentage::FORMAT => Percentage::read(text).err(),
         PerSecond::FORMAT => PerSecond::read(text).err(),
+        ServerName::FORMAT => ServerName::read(text).err(),
+        SyslogAddress::FORMAT => SyslogAddress::read(text).err(),
+        TemplateText::FORMAT => TemplateText::read(text).err(),
+        TimeZone::FORMAT => TimeZone::read(text).err(),
         _ => None,
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline_file::plan::{
-    CefPlan, DestinationPlan, EnvelopePlan, FormatPlan, MinSeverity, QuotaPlan, SourceKind, SourcePlan, Start,
-    TenantPattern, TokenEndpoint,
+    AddressPlan, CefPlan, DestinationPlan, EnvelopePlan, FormatPlan, FramingPlan, HeaderPlan, MinSeverity, QuotaPlan,
+    SourceKind, SourcePlan, SpreadPlan, Start, SyslogPlan, TenantPattern, TlsPlan, TokenEndpoint, TransportPlan,
 };
 use pipeline_file::{Environment, Plan, SecretSource, check};
 
@@ -68,7 +68,7 @@ fn the_schema_tells_the_defaults() {
     let silent = file(
         "region: eu",
         "a: { mde_alerts: {} }, b: { alerts_export: {} }",
-        "format: { json: {} }, file: { path: x }",
+        "format: { json: {} }, syslog: { address: 'tls://siem' }",
     );
     let schema = pipeline_file::schema();
     let defaults = |definition: &str| {
@@ -84,9 +84,14 @@ fn the_schema_tells_the_defaults() {
             defaults("Quota"),
             defaults("AlertsExport"),
         ),
-        &format!("format: {{ json: {{ {} }} }}, file: {{ path: x }}, {}", defaults("JsonKeys"), defaults("Sink")),
+        &format!(
+            "format: {{ json: {{ {} }} }}, syslog: {{ address: 'tls://siem', {} }}, {}",
+            defaults("JsonKeys"),
+            defaults("Syslog"),
+            defaults("Sink")
+        ),
     ) + &format!("journal: {{ embedded: {{ {} }} }}\n", defaults("EmbeddedJournal"));
-    for word in ["poll_every", "envelope", "max_size", "reserve", "cloud", "from"] {
+    for word in ["poll_every", "envelope", "max_size", "reserve", "cloud", "from", "facility", "host"] {
         assert!(spoken.contains(word), "{spoken}");
     }
     let [silent, spoken] = [silent, spoken].map(|text| format!("{:#?}", plan_in(&text, &environment())));
@@ -228,6 +233,131 @@ fn sinks_are_planned() {
     assert!(!sink.only.takes_tenant("fabrikam", &Default::default()));
     let bare = self::plan("", MDE, "format: { json: { envelope: none } }, file: { path: x }");
     assert_eq!(bare.sinks[0].format, FormatPlan::Json { envelope: EnvelopePlan::None });
+}
+
+fn syslog(sink: &str) -> SyslogPlan {
+    match plan("labels: { site: koeln }", MDE, sink).sinks.remove(0).destination {
+        DestinationPlan::Syslog(syslog) => *syslog,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a syslog sink does not say is RFC 5424 with the framing, the port and the size of its transport.
+#[test]
+fn syslog_has_defaults() {
+    let address = |port| AddressPlan { host: "siem".into(), port };
+    let tls = syslog("format: cef, syslog: { address: 'tls://siem' }");
+    let expected = SyslogPlan {
+        transport: TransportPlan::Tls,
+        addresses: vec![address(6514)],
+        spread: SpreadPlan::Failover,
+        reconnect: None,
+        header: HeaderPlan::Rfc5424,
+        framing: Some(FramingPlan::OctetCounting),
+        facility: "local4",
+        app_name: "atp-forwarder".into(),
+        message_id: None,
+        structured_data: true,
+        timezone: chrono_tz::UTC,
+        hosts: [("contoso".to_owned(), "atp-contoso".to_owned())].into(),
+        max_bytes: Some(8_192),
+        tls: TlsPlan::default(),
+    };
+    assert_eq!(tls, expected);
+    for (scheme, transport, port, framing, max_bytes) in [
+        ("tcp", TransportPlan::Tcp, 514, Some(FramingPlan::Lf), 8_192),
+        ("udp", TransportPlan::Udp, 514, None, 2_048),
+        ("relp", TransportPlan::Relp, 2514, None, 8_192),
+        ("relps", TransportPlan::RelpTls, 2514, None, 8_192),
+    ] {
+        let planned = syslog(&format!("format: cef, syslog: {{ address: '{scheme}://siem' }}"));
+        let (addresses, max_bytes) = (vec![address(port)], Some(max_bytes));
+        assert_eq!(planned, SyslogPlan { transport, addresses, framing, max_bytes, ..expected.clone() });
+    }
+}
+
+/// A syslog sink's keys mean what they say.
+#[test]
+fn syslog_is_planned() {
+    let planned = syslog(
+        "format: cef, max_bytes: 9000, host: 'x-{{ tenant.labels.site }}', syslog: { \
+         address: [ 'tls://a', 'tls://[::1]:99' ], spread: round_robin, reconnect: 1h, header: rfc5424, framing: lf, \
+         facility: clock_daemon, app_name: app, message_id: id, structured_data: false, \
+         tls: { cert: c.pem, key: /k.pem, pin: [ 'sha256:0101010101010101010101010101010101010101010101010101010101010101' ], \
+                server_name: siem.example } }",
+    );
+    let addresses = [("a", 6514), ("::1", 99)].map(|(host, port)| AddressPlan { host: host.into(), port });
+    let expected = SyslogPlan {
+        transport: TransportPlan::Tls,
+        addresses: addresses.into(),
+        spread: SpreadPlan::RoundRobin,
+        reconnect: Some(Duration::from_secs(3_600)),
+        header: HeaderPlan::Rfc5424,
+        framing: Some(FramingPlan::Lf),
+        facility: "clock_daemon",
+        app_name: "app".into(),
+        message_id: Some("id".into()),
+        structured_data: false,
+        timezone: chrono_tz::UTC,
+        hosts: [("contoso".to_owned(), "x-koeln".to_owned())].into(),
+        max_bytes: Some(9_000),
+        tls: TlsPlan {
+            ca: None,
+            identity: Some(("/etc/atp-forwarder/c.pem".into(), "/k.pem".into())),
+            pins: vec![[1; 32]],
+            server_name: Some("siem.example".into()),
+        },
+    };
+    assert_eq!(planned, expected);
+    let old = syslog("format: cef, syslog: { address: 'tcp://a', header: rfc3164, timezone: Europe/Berlin }");
+    assert_eq!((old.header, old.timezone), (HeaderPlan::Rfc3164, chrono_tz::Europe::Berlin));
+    let bare = syslog("format: cef, syslog: { address: 'tcp://a', header: none }");
+    assert_eq!((bare.header, bare.hosts.len()), (HeaderPlan::None, 0));
+    let ca = syslog("format: cef, syslog: { address: 'relps://a', tls: { ca: ca.pem } }").tls.ca;
+    assert_eq!(ca.as_deref(), Some(Path::new("/etc/atp-forwarder/ca.pem")));
+}
+
+/// `for` sets what its receiver wants, and each of it can be overridden.
+#[test]
+fn profiles_set_what_is_not_said() {
+    use HeaderPlan::{None as NoHeader, Rfc3164, Rfc5424};
+    const LF: Option<FramingPlan> = Some(FramingPlan::Lf);
+    const COUNTED: Option<FramingPlan> = Some(FramingPlan::OctetCounting);
+    let cef = FormatPlan::Cef(CefPlan::default());
+    let json = FormatPlan::Json { envelope: EnvelopePlan::Wrap };
+    for (profile, format, header, framing, max_bytes) in [
+        ("arcsight", &cef, Rfc3164, LF, Some(8_192)),
+        ("qradar, format: cef", &cef, Rfc3164, LF, Some(4_096)),
+        ("sentinel", &cef, Rfc3164, LF, Some(8_192)),
+        ("sc4s", &cef, Rfc5424, LF, Some(65_536)),
+        ("splunk", &json, NoHeader, LF, None),
+        ("elastic", &cef, Rfc5424, LF, None),
+        ("generic", &cef, Rfc5424, COUNTED, Some(8_192)),
+        ("splunk, format: cef, max_bytes: 1KiB", &cef, NoHeader, LF, Some(1_024)),
+    ] {
+        let keys = format!("for: {profile}, syslog: {{ address: 'tls://siem' }}");
+        assert_eq!(plan("", MDE, &keys).sinks[0].format, *format, "{profile}");
+        let syslog = syslog(&keys);
+        assert_eq!((syslog.header, syslog.framing, syslog.max_bytes), (header, framing, max_bytes), "{profile}");
+    }
+    let own = syslog("for: arcsight, syslog: { address: 'tls://a', header: rfc5424, framing: octet_counting }");
+    assert_eq!((own.header, own.framing), (Rfc5424, COUNTED));
+    let datagrams = syslog("for: splunk, syslog: { address: 'udp://a' }");
+    assert_eq!((datagrams.framing, datagrams.max_bytes), (None, Some(2_048)));
+    assert_eq!(plan("", MDE, "for: splunk, file: { path: '-' }").sinks[0].format, json);
+}
+
+/// Only tenants whose alerts a sink gets need what its template names; tenants that are switched off do, for their
+/// alerts may still wait.
+#[test]
+fn hosts_are_named_for_the_tenants_of_a_sink() {
+    let text = file("labels: { site: koeln }", MDE, "for: generic, only: { tenants: [ contoso, off ] }, host: '{{ tenant.labels.site }}', syslog: { address: 'tcp://a' }")
+        .replace("contoso: {", "off: { enabled: false, labels: { site: bonn }, tenant_id: BAAAAAAA-2222-3333-4444-555555555555, client_id: 66666666-7777-8888-9999-000000000000, client_secret: { env: X } }, other: { tenant_id: CAAAAAAA-2222-3333-4444-555555555555, client_id: 66666666-7777-8888-9999-000000000000, client_secret: { env: X } }, contoso: {");
+    let DestinationPlan::Syslog(syslog) = plan_in(&text, &environment()).sinks.remove(0).destination else {
+        panic!("syslog")
+    };
+    let hosts: Vec<_> = syslog.hosts.iter().map(|(tenant, host)| (tenant.as_str(), host.as_str())).collect();
+    assert_eq!(hosts, [("contoso", "koeln"), ("off", "bonn")]);
 }
 
 /// A sink that is switched off is not in the plan; a tenant is, since its alerts may still wait.

@@ -41,6 +41,7 @@ pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
     Ok(match &plan.destination {
         DestinationPlan::File(path) => Box::new(FileSink::file(path)?),
         DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()?),
+        DestinationPlan::Syslog(_) => return Err(Fault::halt("the syslog sink is not part of this build")),
     })
 }
 

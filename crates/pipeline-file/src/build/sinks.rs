@@ -8,22 +8,27 @@ use crate::faults::Told;
 use crate::file::{
     CefKeys, Envelope, Format, FormatKeys, FormatName, Named, Only, Severity, Sink, SinkFile, TenantChoice,
 };
+use crate::later::later_value;
 use crate::place::KeyPath;
 use crate::plan::{
     CefPlan, DestinationPlan, EnvelopePlan, FormatPlan, MinSeverity, OnlyPlan, SinkPlan, Start, TenantPattern,
+    TenantPlan,
 };
+use crate::profile::Profile;
+use crate::template::TemplateText;
 use crate::tree::{Content, Node};
+use crate::written::{Bytes, Written};
 
 impl Build<'_> {
     /// The sinks that are enabled. Those that are not are checked as well.
-    pub(super) fn sinks(&mut self, sinks: Named<Sink>) -> Vec<SinkPlan> {
+    pub(super) fn sinks(&mut self, sinks: Named<Sink>, tenants: &[TenantPlan]) -> Vec<SinkPlan> {
         self.check_any_sink(&sinks);
         self.check_old_names(&sinks);
         self.check_files(&sinks);
         let mut plans = Vec::new();
         for (name, sink) in sinks {
             let enabled = sink.enabled.unwrap_or(true);
-            let plan = self.sink(name.0, sink);
+            let plan = self.sink(name.0, sink, tenants);
             if enabled {
                 plans.extend(plan.ok());
             }
@@ -31,11 +36,20 @@ impl Build<'_> {
         plans
     }
 
-    fn sink(&mut self, name: String, sink: Sink) -> Result<SinkPlan, Told> {
+    fn sink(&mut self, name: String, sink: Sink, tenants: &[TenantPlan]) -> Result<SinkPlan, Told> {
         let path = KeyPath::of(&["sinks", &name]);
-        let format = self.format(sink.format, &path.key("format"));
-        let destination = self.destination(sink.file, &path.key("file"));
+        let format = self.format(sink.format, sink.profile, &path);
         let only = self.only(sink.only.unwrap_or_default(), &path.key("only"));
+        let messages = ForMessages { profile: sink.profile, host: sink.host, max_bytes: sink.max_bytes };
+        let destination = match (sink.file, sink.syslog) {
+            (Some(file), None) => self.file(file, &messages, &path),
+            (None, Some(syslog)) => {
+                let taken = tenants.iter().filter(|tenant| only.takes_tenant(&tenant.name, &tenant.labels));
+                self.syslog(syslog, messages, &taken.collect::<Vec<_>>(), &path)
+            }
+            // That it is exactly one is the schema's rule.
+            _ => self.required(None, &path),
+        };
         Ok(SinkPlan {
             name,
             was: sink.was.map(|name| name.0),
@@ -47,9 +61,9 @@ impl Build<'_> {
         })
     }
 
-    fn format(&mut self, format: Option<Format>, path: &KeyPath) -> Result<FormatPlan, Told> {
+    fn format(&mut self, format: Option<Format>, profile: Option<Profile>, sink: &KeyPath) -> Result<FormatPlan, Told> {
         let json = |envelope| FormatPlan::Json { envelope };
-        match self.required(format, path)? {
+        match self.format_said(format, profile, sink)? {
             Format::Named(FormatName::Cef) => Ok(FormatPlan::Cef(CefPlan::default())),
             Format::Named(FormatName::Json) => Ok(json(EnvelopePlan::Wrap)),
             Format::Detailed(FormatKeys { cef: Some(keys), .. }) => Ok(FormatPlan::Cef(cef(keys))),
@@ -58,13 +72,38 @@ impl Build<'_> {
                 Some(Envelope::Wrap) | None => EnvelopePlan::Wrap,
             })),
             // That it is exactly one is the schema's rule.
-            Format::Detailed(FormatKeys { cef: None, json: None }) => self.required(None, path),
+            Format::Detailed(FormatKeys { cef: None, json: None }) => self.required(None, &sink.key("format")),
         }
     }
 
-    fn destination(&mut self, file: Option<SinkFile>, path: &KeyPath) -> Result<DestinationPlan, Told> {
-        let file = self.required(file, path)?;
-        let written = self.required(file.path, &path.key("path"))?.0;
+    /// The format that is written, or else the profile's.
+    fn format_said(
+        &mut self,
+        format: Option<Format>,
+        profile: Option<Profile>,
+        sink: &KeyPath,
+    ) -> Result<Format, Told> {
+        let path = sink.key("for");
+        match (format, profile) {
+            (Some(format), _) => Ok(format),
+            // It is there, with a fault of its own.
+            (None, _) if self.entry_of(&sink.key("format")).is_some() => self.required(None, &sink.key("format")),
+            (None, Some(profile)) => match (profile.settings().format, later_value(&path, profile.key())) {
+                (Some(format), _) => Ok(Format::Named(format)),
+                (None, Some(message)) => Err(self.tell(&path, message)),
+                (None, None) => self.required(None, &sink.key("format")),
+            },
+            (None, None) => self.required(None, &sink.key("format")),
+        }
+    }
+
+    fn file(&mut self, file: SinkFile, messages: &ForMessages, sink: &KeyPath) -> Result<DestinationPlan, Told> {
+        for (key, there) in [("host", messages.host.is_some()), ("max_bytes", messages.max_bytes.is_some())] {
+            if there {
+                self.tell(&sink.key(key), "a file has no use for it; it is for `syslog`");
+            }
+        }
+        let written = self.required(file.path, &sink.key("file").key("path"))?.0;
         Ok(if written == STANDARD_OUTPUT {
             DestinationPlan::StandardOutput
         } else {
@@ -151,6 +190,13 @@ impl Build<'_> {
             }
         }
     }
+}
+
+/// What a sink says of messages beside its destination's own keys.
+pub(super) struct ForMessages {
+    pub(super) profile: Option<Profile>,
+    pub(super) host: Option<Written<TemplateText>>,
+    pub(super) max_bytes: Option<Written<Bytes>>,
 }
 
 /// The path that means no file but standard output.

@@ -43,6 +43,7 @@ impl<'a> Walk<'a> {
         if !meant.later {
             self.missing(entries, schema, place, &meant.keys);
             self.exactly_one(entries, schema, place, &meant.keys);
+            self.at_least_one(entries, schema, place, &meant.keys);
         }
         self.empty(entries, schema, place);
         Some(Value::Object(checked))
@@ -111,6 +112,18 @@ impl<'a> Walk<'a> {
                         format!("`{}` stands here already, and only one of {} can", first.key, scalar::one_of(&keys));
                     self.tell_key(&more.key, more.place, message);
                 }
+            }
+        }
+    }
+
+    /// The rule `allOf` of `anyOf` of `required`: at least one key of several.
+    fn at_least_one(&mut self, entries: &[Entry], schema: &'a Value, place: Place, meant: &[&str]) {
+        for rule in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            let choices = rule.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+            let keys: Vec<&str> = choices.flat_map(|choice| words(choice.get("required"))).collect();
+            let has = |key: &&str| entries.iter().any(|entry| entry.key == *key) || meant.contains(key);
+            if !keys.iter().any(has) {
+                self.tell(place, format!("one of these is missing: {}", scalar::one_of(&keys)));
             }
         }
     }

@@ -110,13 +110,19 @@ pub(super) fn one_of(choices: &[&str]) -> String {
 /// What a schema for text wants, in words.
 pub(super) fn form_in_words(schema: &Value) -> &'static str {
     match schema.get("format").and_then(Value::as_str) {
+        Some("app-name" | "message-id" | "server-name") => "a name",
+        Some("bytes") => "a size such as `8KiB`",
         Some("duration") => "a duration such as `60s`",
         Some("endpoint") => "an address",
         Some("environment-variable") => "the name of an environment variable",
+        Some("fingerprint") => "a fingerprint",
         Some("name") => "a name",
         Some("percentage") => "a share such as `20%`",
         Some("rate") => "a rate such as `500/s`",
         Some("size") => "a size such as `4GiB`",
+        Some("syslog-address") => "an address such as `tls://siem.example:6514`",
+        Some("template") => "a template such as `atp-{{ tenant.name }}`",
+        Some("time-zone") => "a time zone",
         Some("start") => "`now`, `journal` or a duration",
         Some("uuid") => "an id such as 11111111-2222-3333-4444-555555555555",
         _ => "text",

@@ -9,14 +9,24 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use crate::written::{Begin, Name, NonEmpty, PerSecond, Written};
+use super::Syslog;
+use crate::profile::{HOST, Profile};
+use crate::template::TemplateText;
+use crate::written::{Begin, Bytes, Form as _, Name, NonEmpty, PerSecond, Written};
 
 /// One destination of alerts.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("required" = ["format", "file"]))]
+#[schemars(extend(
+    "oneOf" = [{ "required": ["file"] }, { "required": ["syslog"] }],
+    "allOf" = [{ "anyOf": [{ "required": ["for"] }, { "required": ["format"] }] }]
+))]
 pub(crate) struct Sink {
-    /// How an alert is written.
+    /// Whom it writes for: sets what that receiver wants for format, header, framing and size, each of which its own
+    /// key overrides.
+    #[serde(rename = "for")]
+    pub(crate) profile: Option<Profile>,
+    /// How an alert is written. Unset it is what `for` sets.
     pub(crate) format: Option<Format>,
     /// Which alerts it gets.
     pub(crate) only: Option<Only>,
@@ -35,8 +45,28 @@ pub(crate) struct Sink {
     /// Whether it gets anything at all.
     #[schemars(extend("default" = true))]
     pub(crate) enabled: Option<bool>,
+    /// The host that a header names, a template over `tenant.name` and `tenant.labels.NAME`.
+    #[schemars(extend("default" = HOST))]
+    pub(crate) host: Option<Written<TemplateText>>,
+    /// The most bytes of a message, its header included: a number, or a size. What is longer is cut. Unset it is what
+    /// `for` sets, or else 8192; over UDP it is 2048.
+    #[serde(default)]
+    #[schemars(schema_with = "bytes")]
+    pub(crate) max_bytes: Option<Written<Bytes>>,
     /// Into a file.
     pub(crate) file: Option<SinkFile>,
+    /// To syslog receivers.
+    pub(crate) syslog: Option<Syslog>,
+}
+
+/// A number of bytes, with or without a unit. At least what receivers of RFC 5424 must take (section 6.1).
+fn bytes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "anyOf": [
+            { "type": "string", "format": Bytes::FORMAT, "pattern": Bytes::PATTERN, "x-minimum": "480" },
+            { "type": "integer", "minimum": 480 }
+        ]
+    })
 }
 
 /// A file.

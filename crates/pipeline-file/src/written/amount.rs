@@ -11,6 +11,9 @@ pub(crate) struct Span;
 /// A size in bytes: `512MiB`, `4GiB`, `10GB`.
 pub(crate) struct Size;
 
+/// A size in bytes whose unit may be left out: `8192`, `8KiB`.
+pub(crate) struct Bytes;
+
 /// A share: `20%`.
 pub(crate) struct Percentage;
 
@@ -118,6 +121,26 @@ impl Unit for Size {
             Some((name, unit)) => format!("{}{name}", value / unit),
             None => "0B".to_owned(),
         }
+    }
+}
+
+impl Form for Bytes {
+    type Value = u64;
+    const FORMAT: &'static str = "bytes";
+    const PATTERN: &'static str = "^[0-9]+ ?(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)?$";
+
+    fn read(text: &str) -> Result<u64, String> {
+        match bare_number(text) {
+            Some(bytes) => Ok(bytes),
+            None => Size::read(text)
+                .map_err(|_| "not a size; it is a number of bytes, or a number and a unit, such as `8KiB`".to_owned()),
+        }
+    }
+}
+
+impl Unit for Bytes {
+    fn show(value: &u64) -> String {
+        value.to_string()
     }
 }
 
@@ -232,6 +255,16 @@ mod tests {
         assert_eq!(Size::read("4"), Err("a size needs a unit; did you mean `4GiB`, or `4B`?".to_owned()));
         for wrong in ["", "GiB", "4Gi", "4gib", "4  GiB", "-4GiB", "99999999999TiB"] {
             assert!(Size::read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// A number of bytes needs no unit, and may have one.
+    #[test]
+    fn bytes() {
+        assert_eq!(Bytes::read("8192"), Ok(8_192));
+        assert_eq!(Bytes::read("8KiB"), Ok(8_192));
+        for wrong in ["", "-1", "8 kib", "1e3", "99999999999999999999"] {
+            assert!(Bytes::read(wrong).is_err(), "{wrong}");
         }
     }
 
