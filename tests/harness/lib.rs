@@ -1,17 +1,29 @@
 //! Runs the real program against the simulator, and compares what was delivered with what was sent.
 
+mod black_hole;
+mod certificates;
 mod cost;
 mod delivered;
+mod message;
+mod parts;
 mod phase;
 mod place;
+mod ports;
 mod process;
+mod receiver;
+mod rsyslog;
 mod site;
+mod syslog_ng;
 
+pub use crate::black_hole::BlackHole;
+pub use crate::certificates::Certificates;
 pub use crate::cost::{Cost, Memory, median, own_cpu};
 pub use crate::delivered::Delivered;
+pub use crate::message::Message;
 pub use crate::phase::phase;
 pub use crate::place::{Place, Settings};
 pub use crate::process::{Finished, Running, program};
+pub use crate::receiver::{Receiver, Tail, Way};
 pub use crate::site::{Site, Summary};
 
 /// A count of the usual run, or of the long one (`./tests/run --full`).
