@@ -6,18 +6,21 @@ pub use crate::back_off::{BackOff, Waits};
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A failed attempt: what failed, what that asks for, how far it reaches.
 ///
 /// `Display` is one line without the cause; `{:#}` appends the chain of causes, so that one log field holds it all.
+/// Cloning is cheap: a lost connection keeps many batches open for one reason.
+#[derive(Clone)]
 pub struct Fault {
     what: String,
     verdict: Verdict,
     reach: Reach,
     advice: Option<String>,
     retry_after: Option<Duration>,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Fault {
@@ -57,7 +60,7 @@ impl Fault {
     /// Adds the cause. Its text must not repeat in `what`.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(source.into().into());
         self
     }
 

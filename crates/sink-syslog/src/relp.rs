@@ -1,0 +1,225 @@
+//! RELP: the receiver acknowledges every message, and that settles it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fault::Fault;
+use sink::{Answer, Batch, Fate, Fates};
+use tokio::time::{Instant, timeout};
+
+use crate::classify;
+use crate::cuts::Cuts;
+use crate::dialogue::Dialogue;
+use crate::message::Composer;
+use crate::relp_frame::{self, AnswerReader, Kind};
+use crate::wire::{Happening, Outgoing, Wire};
+
+/// A RELP session that is open.
+pub(crate) struct Relp {
+    composer: Arc<Composer>,
+    cuts: Arc<Cuts>,
+    /// Batches that were taken and are not answered.
+    batches: VecDeque<Taken>,
+    /// The last transaction number that was used.
+    transaction: u32,
+    /// Messages that were composed and are not acknowledged. Receivers answer in order.
+    unacknowledged: VecDeque<u32>,
+    reader: AnswerReader,
+    /// When the receiver last had the word, or was first waited for after a silence that was in order.
+    heard_at: Option<Instant>,
+    said_goodbye: bool,
+}
+
+struct Taken {
+    batch: Batch,
+    composed: usize,
+    accepted: usize,
+}
+
+impl Relp {
+    /// Opens the session.
+    ///
+    /// # Errors
+    /// The receiver does not take syslog over RELP, or the connection was lost.
+    pub(crate) async fn open(wire: &mut Wire, composer: Arc<Composer>, cuts: Arc<Cuts>) -> Result<Self, Fault> {
+        let mut relp = Self {
+            composer,
+            cuts,
+            batches: VecDeque::new(),
+            transaction: relp_frame::next_transaction(0),
+            unacknowledged: VecDeque::new(),
+            reader: AnswerReader::default(),
+            heard_at: None,
+            said_goodbye: false,
+        };
+        relp_frame::write_open(wire.out.buffer(), relp.transaction);
+        let opened = timeout(OPEN_TIME, relp.hear_welcome(wire)).await;
+        opened.unwrap_or_else(|_| Err(no_relp(&wire.peer, "it did not answer `open`")))?;
+        Ok(relp)
+    }
+
+    async fn hear_welcome(&mut self, wire: &mut Wire) -> Result<(), Fault> {
+        loop {
+            let happening = wire.happening().await.map_err(|error| classify::lost(&wire.peer, &error))?;
+            let count = match happening {
+                Happening::Came(count) => count,
+                Happening::Ended => return Err(no_relp(&wire.peer, "it ended the connection after `open`")),
+                Happening::Flushed | Happening::Wrote => continue,
+            };
+            let mut bytes = wire.came(count);
+            let answer = self.reader.read(&mut bytes);
+            match answer.map_err(|error| no_relp(&wire.peer, &error.to_string()))? {
+                None => {}
+                Some(answer) => return welcome(&answer.kind, &wire.peer),
+            }
+        }
+    }
+
+    /// Takes one answer.
+    fn answered(&mut self, answer: relp_frame::Answer, peer: &str) -> Result<(), Fault> {
+        match answer.kind {
+            Kind::ServerClose => Err(Fault::retry(format!("{peer} closes the RELP session"))),
+            // The answer to our `close`.
+            Kind::Response { .. } if self.said_goodbye && self.unacknowledged.is_empty() => Ok(()),
+            Kind::Response { code: 200, .. } => self.acknowledged(answer.transaction, peer),
+            Kind::Response { code, text, .. } => Err(Fault::retry(format!("{peer} refused a message: {code} {text}"))
+                .advise("The receiver's own log says why; the message stays in the journal and goes again.")),
+        }
+    }
+
+    fn acknowledged(&mut self, transaction: u32, peer: &str) -> Result<(), Fault> {
+        if self.unacknowledged.front() != Some(&transaction) {
+            return Err(Fault::retry(format!("{peer} acknowledged message {transaction} out of turn")));
+        }
+        self.unacknowledged.pop_front();
+        let waiting = self.batches.iter_mut().find(|taken| taken.accepted < taken.batch.records.len());
+        waiting.expect("a message belongs to a batch").accepted += 1;
+        Ok(())
+    }
+}
+
+impl Dialogue for Relp {
+    fn take(&mut self, batch: Batch) {
+        self.batches.push_back(Taken { batch, composed: 0, accepted: 0 });
+    }
+
+    fn compose(&mut self, out: &mut Outgoing) {
+        for taken in &mut self.batches {
+            while let Some(record) = taken.batch.records.get(taken.composed) {
+                if self.unacknowledged.len() >= WINDOW || out.waiting() >= AHEAD {
+                    return;
+                }
+                self.transaction = relp_frame::next_transaction(self.transaction);
+                let composed = self.composer.relp_frame(record, self.transaction, out.buffer());
+                self.cuts.count(composed.cut);
+                self.unacknowledged.push_back(self.transaction);
+                taken.composed += 1;
+            }
+        }
+    }
+
+    fn wrote(&mut self, _: &Outgoing, now: Instant) {
+        self.heard_at.get_or_insert(now);
+    }
+
+    fn hear(&mut self, mut bytes: &[u8], peer: &str, now: Instant) -> Result<(), Fault> {
+        self.heard_at = None;
+        while !bytes.is_empty() {
+            let answer = self.reader.read(&mut bytes);
+            if let Some(answer) = answer.map_err(|error| no_relp(peer, &error.to_string()))? {
+                self.answered(answer, peer)?;
+            }
+        }
+        if !self.unacknowledged.is_empty() {
+            self.heard_at = Some(now);
+        }
+        Ok(())
+    }
+
+    fn due_at(&self) -> Option<Instant> {
+        self.heard_at.filter(|_| !self.unacknowledged.is_empty()).map(|heard_at| heard_at + PATIENCE)
+    }
+
+    fn due(&mut self, _: &Outgoing, peer: &str, now: Instant) -> Result<(), Fault> {
+        if self.due_at().is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        Err(Fault::retry(format!("{peer} acknowledged nothing for {} s", PATIENCE.as_secs()))
+            .advise("Look whether the receiver's own queue or disk is full."))
+    }
+
+    fn has_room(&self) -> bool {
+        self.batches.iter().filter(|taken| taken.composed < taken.batch.records.len()).count() < 2
+    }
+
+    fn is_done(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    fn settled(&mut self) -> Option<Answer> {
+        let first = self.batches.front()?;
+        if first.accepted < first.batch.records.len() {
+            return None;
+        }
+        let batch = self.batches.pop_front()?.batch.id;
+        Some(Answer { batch, fates: Fates::Settled, ease: None })
+    }
+
+    fn farewell(&mut self, out: &mut Outgoing) -> bool {
+        if !self.is_done() {
+            return false;
+        }
+        if !self.said_goodbye {
+            self.said_goodbye = true;
+            relp_frame::write(out.buffer(), relp_frame::next_transaction(self.transaction), "close", b"");
+        }
+        out.is_flushed()
+    }
+
+    /// Only an acknowledgement settles.
+    fn parted(&mut self) {}
+
+    fn give_up(&mut self, fault: &Fault) -> Vec<Answer> {
+        self.batches.drain(..).map(|taken| taken.give_up(fault)).collect()
+    }
+}
+
+impl Taken {
+    fn give_up(self, fault: &Fault) -> Answer {
+        let records = self.batch.records.len();
+        let fates = if self.accepted == 0 && records > 0 {
+            Fates::Open(fault.clone())
+        } else {
+            let fate = |index| if index < self.accepted { Fate::Settled } else { Fate::Open(fault.clone()) };
+            Fates::Each((0..records).map(fate).collect())
+        };
+        Answer { batch: self.batch.id, fates, ease: None }
+    }
+}
+
+/// Whether the answer to `open` lets us send syslog.
+fn welcome(answer: &Kind, peer: &str) -> Result<(), Fault> {
+    match answer {
+        Kind::Response { code: 200, offers, .. } if relp_frame::takes_syslog(offers) => Ok(()),
+        Kind::Response { code: 200, .. } => Err(no_relp(peer, "it does not offer the command `syslog`")),
+        Kind::Response { code, text, .. } => Err(no_relp(peer, &format!("it answered `open` with {code} {text}"))),
+        Kind::ServerClose => Err(no_relp(peer, "it closed the session")),
+    }
+}
+
+fn no_relp(peer: &str, why: &str) -> Fault {
+    Fault::retry(format!("failed to speak RELP with {peer}: {why}")).advise(
+        "Look whether this is the receiver's RELP port (`relps://` where it wants TLS), and into its own log; a \
+         message larger than it takes makes it close the connection again and again: then set `max_bytes`.",
+    )
+}
+
+/// Messages that may be without an acknowledgement: librelp's own window.
+pub(crate) const WINDOW: usize = 128;
+/// Bytes that are composed before they can be written.
+const AHEAD: usize = 64 << 10;
+/// How long `open` may take.
+const OPEN_TIME: Duration = Duration::from_secs(10);
+/// How long messages may stay without any acknowledgement: librelp's own limit for a session.
+const PATIENCE: Duration = Duration::from_secs(90);
