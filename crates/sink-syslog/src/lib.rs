@@ -7,13 +7,10 @@ mod dialogue;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod keeper;
-mod classify;
-mod connect;
 mod message;
 mod options;
 mod relp;
 mod relp_frame;
-mod tls;
 mod tls;
 mod udp;
 mod unconfirmed;
