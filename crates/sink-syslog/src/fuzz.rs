@@ -3,10 +3,10 @@
 
 mod header;
 
-use crate::relp_frame::{Answer, AnswerReader, FrameError, Kind};
+use crate::relp_frame::{Answer, AnswerReader, Kind};
 
 /// Reads `bytes` as the answers of a RELP server: whole and one by one, with the same result, and nothing in it beyond
-/// the bounds that [`Answer`] states.
+/// the bounds that an answer may hold.
 ///
 /// # Panics
 /// Where that does not hold.
@@ -33,7 +33,7 @@ pub fn syslog_header(bytes: &[u8]) {
     header::check(header::Case::read(bytes));
 }
 
-fn answers<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Answer>, Option<FrameError>) {
+fn answers<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Answer>, Option<String>) {
     let mut reader = AnswerReader::default();
     let mut answers = Vec::new();
     for mut piece in pieces {
@@ -41,7 +41,7 @@ fn answers<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Answer>, Opti
             match reader.read(&mut piece) {
                 Ok(Some(answer)) => answers.push(answer),
                 Ok(None) => assert!(piece.is_empty(), "no answer, though bytes are left"),
-                Err(error) => return (answers, Some(error)),
+                Err(error) => return (answers, Some(error.to_string())),
             }
         }
     }

@@ -4,7 +4,7 @@ mod classify;
 mod connect;
 mod cuts;
 mod dialogue;
-#[cfg(feature = "fuzz")]
+#[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod keeper;
 mod message;

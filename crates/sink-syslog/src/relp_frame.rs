@@ -5,7 +5,7 @@ mod answer;
 
 use std::io::Write as _;
 
-pub(crate) use answer::{Answer, AnswerReader, FrameError, Kind};
+pub(crate) use answer::{Answer, AnswerReader, Kind};
 
 /// The transaction number after `transaction`; 0 before the first. The last is followed by 1 again.
 pub(crate) fn next_transaction(transaction: u32) -> u32 {
