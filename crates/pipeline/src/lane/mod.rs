@@ -50,6 +50,10 @@ pub(crate) struct Lane {
     waits: Waits,
     /// Nothing is sent before, since a fault or the destination asks for it.
     hold_until: Option<Instant>,
+    /// A failure was heard since a batch was last handed over.
+    failing: bool,
+    /// The sink was flushed since a batch was last handed over.
+    flushed: bool,
     /// Nothing is sent before, for `max_rate`'s sake.
     rate_until: Option<Instant>,
     settling: Option<JoinHandle<Result<(), JournalError>>>,
@@ -104,6 +108,8 @@ impl Lane {
             sink,
             waits: BACK_OFF.waits(),
             hold_until: None,
+            failing: false,
+            flushed: false,
             rate_until: None,
             settling: None,
             in_settlement: 0,
@@ -148,6 +154,11 @@ impl Lane {
     async fn work(&mut self) -> Result<(), JournalError> {
         self.settle();
         self.send().await;
+        if self.is_at_the_end() {
+            // Nobody will write after these: what a sink settles by that, or by time, it need not wait for.
+            self.sink.flush().await;
+            self.flushed = true;
+        }
         let may_send_at = self.hold_until.max(self.rate_until).filter(|_| !self.outbox.is_empty());
         tokio::select! {
             biased;
@@ -170,6 +181,14 @@ impl Lane {
             }
             () = self.drain.raised(), if !self.drain.is_raised() => Ok(()),
         }
+    }
+
+    /// Whether everything there is was handed over, and nothing more will come.
+    fn is_at_the_end(&self) -> bool {
+        if self.flushed || !self.drain.is_raised() || !self.outbox.is_all_outstanding() {
+            return false;
+        }
+        self.journal.backlog(self.id) <= (self.window.len() + self.in_settlement) as u64
     }
 
     /// Entries that are not settled are bounded, those whose settlement is under way included: after a kill no more
@@ -211,6 +230,7 @@ impl Lane {
         let batch = self.outbox.batch(&parcel);
         let (id, records) = (batch.id, parcel.len());
         self.outbox.sent(id, parcel);
+        (self.failing, self.flushed) = (false, false);
         self.handing_over = Some(id);
         tracing::trace!(sink = self.status.name, batch = id.0, records, "a batch is handed over");
         let taken = self.sink.send(batch).await;
@@ -266,9 +286,11 @@ impl Lane {
         self.hold_until = Some(self.hold_until.map_or(until, |standing| standing.max(until)));
     }
 
-    /// Waits before anything is sent again, and says so.
+    /// Waits before anything is sent again, and says so. Batches that one lost connection has left open are one failure:
+    /// while the lane is held back for the first of them, the others make the wait no longer.
     fn hold_back(&mut self, fault: &Fault) {
-        let wait = self.waits.next(fault);
+        let wait = if self.failing { fault.retry_after().unwrap_or_default() } else { self.waits.next(fault) };
+        self.failing = true;
         self.hold(wait);
         let condition = Condition::after(fault);
         if !self.status.condition.set(condition) {

@@ -57,6 +57,11 @@ impl Outbox {
         self.filling.is_empty() && self.ready.is_empty() && self.failed.is_empty() && self.outstanding.is_empty()
     }
 
+    /// Whether something is outstanding, and nothing else is here.
+    pub(crate) fn is_all_outstanding(&self) -> bool {
+        self.has_outstanding() && self.filling.is_empty() && self.ready.is_empty() && self.failed.is_empty()
+    }
+
     pub(crate) fn has_outstanding(&self) -> bool {
         !self.outstanding.is_empty()
     }

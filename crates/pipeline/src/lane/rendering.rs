@@ -108,7 +108,8 @@ impl Rendering {
     }
 }
 
-fn severity(severity: Severity) -> sink::Severity {
+/// A severity in the words of sinks.
+pub(crate) fn severity(severity: Severity) -> sink::Severity {
     match severity {
         Severity::Unknown => sink::Severity::Unknown,
         Severity::Informational => sink::Severity::Informational,
@@ -118,7 +119,8 @@ fn severity(severity: Severity) -> sink::Severity {
     }
 }
 
-fn time(ticks: i64) -> DateTime<Utc> {
+/// A record's time, to the millisecond.
+pub(crate) fn time(ticks: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(transform::unix_millis(ticks)).unwrap_or(DateTime::UNIX_EPOCH)
 }
 

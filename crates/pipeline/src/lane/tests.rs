@@ -23,6 +23,7 @@ enum Reply {
     NotTaken(fn() -> Fault),
     Open(fn() -> Fault),
     Refuse(usize),
+    SettleWhenFlushed,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +35,7 @@ struct Receiver {
 struct Scripted {
     destination: Arc<Mutex<Receiver>>,
     answers: VecDeque<Answer>,
+    unflushed: VecDeque<Answer>,
 }
 
 #[async_trait]
@@ -48,7 +50,9 @@ impl Sink for Scripted {
 
     async fn send(&mut self, batch: Batch) -> Result<(), Fault> {
         let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
-        let fates = match destination.replies.pop_front() {
+        let reply = destination.replies.pop_front();
+        let waits = matches!(reply, Some(Reply::SettleWhenFlushed));
+        let fates = match reply {
             Some(Reply::NotTaken(fault)) => return Err(fault()),
             Some(Reply::NeverAnswer) => return Ok(()),
             Some(Reply::Open(fault)) => Fates::Open(fault()),
@@ -56,7 +60,7 @@ impl Sink for Scripted {
                 let fate = |(index, _)| if index == nth { Fate::Refused("too spicy".into()) } else { Fate::Settled };
                 Fates::Each(batch.records.iter().enumerate().map(fate).collect())
             }
-            None => Fates::Settled,
+            Some(Reply::SettleWhenFlushed) | None => Fates::Settled,
         };
         let settled = |index: usize| match &fates {
             Fates::Settled => true,
@@ -65,7 +69,8 @@ impl Sink for Scripted {
         };
         let payloads = batch.records.iter().enumerate().filter(|(index, _)| settled(*index));
         destination.arrived.extend(payloads.map(|(_, record)| alert_number(&record.payload)));
-        self.answers.push_back(Answer { batch: batch.id, fates, ease: None });
+        let answers = if waits { &mut self.unflushed } else { &mut self.answers };
+        answers.push_back(Answer { batch: batch.id, fates, ease: None });
         Ok(())
     }
 
@@ -76,7 +81,9 @@ impl Sink for Scripted {
         }
     }
 
-    async fn flush(&mut self) {}
+    async fn flush(&mut self) {
+        self.answers.append(&mut self.unflushed);
+    }
 
     async fn probe(&mut self) -> Result<(), Fault> {
         Ok(())
@@ -126,7 +133,11 @@ impl Setting {
         let id = self.journal.lanes()[0].id;
         let tenants = Arc::new(Tenants::default());
         let rendering = Rendering::new(Renderer::json(Envelope::None), self.only.clone(), tenants);
-        let sink = Box::new(Scripted { destination: Arc::clone(&self.destination), answers: VecDeque::new() });
+        let sink = Box::new(Scripted {
+            destination: Arc::clone(&self.destination),
+            answers: VecDeque::new(),
+            unflushed: VecDeque::new(),
+        });
         let destination = super::Destination { sink, rate: None, one_reader: false };
         Lane::new(id, self.journal.clone(), rendering, destination, Arc::clone(&self.status), self.drain.1.clone())
     }
@@ -180,6 +191,29 @@ async fn what_has_no_outcome_goes_again() {
     assert_eq!(setting.drained().await, LaneEnd::Drained);
     assert_eq!(setting.arrived(), numbers(0..40));
     assert_eq!(setting.status.condition.get(), Condition::Running);
+}
+
+/// Guarantee: a lane that drains asks a sink that waits for more to settle what it has.
+#[tokio::test]
+async fn a_lane_at_its_end_flushes_its_sink() {
+    let setting = Setting::new(15, [Reply::SettleWhenFlushed, Reply::SettleWhenFlushed]).await;
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!((setting.arrived(), setting.backlog()), (numbers(0..15), 0));
+}
+
+/// Guarantee: however many batches one lost connection leaves open, the lane waits as for one failure; the next failure
+/// after a new attempt is another.
+#[tokio::test]
+async fn batches_that_fail_together_are_one_failure() {
+    let setting = Setting::new(0, []).await;
+    let mut lane = setting.lane();
+    for _ in 0..50 {
+        lane.hold_back(&Fault::retry("the connection is lost"));
+    }
+    assert_eq!(lane.waits.attempts(), 1);
+    lane.failing = false;
+    lane.hold_back(&Fault::retry("the connection is lost"));
+    assert_eq!(lane.waits.attempts(), 2);
 }
 
 /// Guarantee: a refused record is a dead letter with its reason; its neighbours arrive and the marks move on.
