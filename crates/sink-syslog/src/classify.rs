@@ -41,7 +41,11 @@ pub(crate) fn handshake(peer: &str, error: Error) -> Fault {
         ErrorKind::TimedOut => {
             "It takes the connection but answers with no TLS: look whether this is its TLS port, and whether it hangs."
         }
-        _ => "It ended the connection in the TLS handshake: look whether this is its TLS port, and into its log.",
+        // GnuTLS, as rsyslog uses it, may hang up without an alert.
+        _ => {
+            "It ended the connection in the TLS handshake: look whether this is its TLS port, whether it asks for a \
+             certificate of ours (`tls.cert`, `tls.key`), and into its log."
+        }
     };
     Fault::retry(what).caused_by(error).advise(advice)
 }

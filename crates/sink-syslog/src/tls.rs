@@ -9,6 +9,7 @@ pub(crate) mod receiver;
 mod tests;
 mod verifier;
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ fn named_roots(path: &Path) -> Result<RootCertStore, Fault> {
     for certificate in pem::certificates("tls.ca", path)? {
         roots.add(certificate).map_err(|error| {
             Fault::halt(format!("failed to use an authority of {}", path.display()))
-                .caused_by(error)
+                .caused_by(of_our_own(error))
                 .advise("Let `tls.ca` name a PEM file that holds the certificates of authorities and nothing else.")
         })?;
     }
@@ -112,5 +113,14 @@ fn unusable_identity(certificate: &Path, key: &Path, error: rustls::Error) -> Fa
         }
         _ => "Give a certificate in `tls.cert`, and in `tls.key` its RSA, ECDSA or Ed25519 key, as PEM files.",
     };
-    fault.caused_by(error).advise(advice)
+    fault.caused_by(of_our_own(error)).advise(advice)
+}
+
+/// The cause in words of our own, where rustls takes any certificate for a peer's.
+fn of_our_own(error: rustls::Error) -> Box<dyn Error + Send + Sync> {
+    match error {
+        rustls::Error::InvalidCertificate(reason) => format!("it holds a broken certificate: {reason}").into(),
+        rustls::Error::InconsistentKeys(_) => "the key belongs to another certificate".into(),
+        error => error.into(),
+    }
 }

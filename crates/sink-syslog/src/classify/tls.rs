@@ -65,6 +65,12 @@ fn of_certificate(reason: &CertificateError) -> Finding {
             "Put the certificate of that authority into the file of `tls.ca`, and let the receiver send its whole chain."
                 .to_owned(),
         ),
+        // Of an authority on the certificate, or of the certificate's key on the handshake.
+        CertificateError::BadSignature => (
+            "its certificate or its handshake bears a wrong signature".to_owned(),
+            "Give the receiver the key that belongs to its certificate; if it has that, someone else answers in its place."
+                .to_owned(),
+        ),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => (
             reason.to_string(),
             "Have the receiver's certificate issued for servers (extended key usage serverAuth), or pin it in `tls.pin`."
@@ -88,7 +94,7 @@ fn of_name(expected: &ServerName<'_>, presented: &[String]) -> (String, String) 
         return (cause, advice.to_owned());
     }
     let names = names(presented);
-    (cause, format!("The certificate is for {names}: give that in `address` or in `tls.server_name`."))
+    (cause, format!("The certificate is for {names}: give a name that it holds in `address` or in `tls.server_name`."))
 }
 
 fn of_refusal(error: &(dyn Error + Send + Sync + 'static)) -> (String, String) {

@@ -16,7 +16,7 @@ pub(crate) fn certificates(setting: &str, path: &Path) -> Result<Vec<Certificate
     let text = read(setting, path)?;
     let unusable = |error: Error| {
         Fault::halt(format!("failed to read certificates from {}", path.display()))
-            .caused_by(error)
+            .caused_by(what_is_wrong(&error))
             .advise(format!("Let `{setting}` name a PEM file, with lines of `-----BEGIN CERTIFICATE-----`."))
     };
     let found: Vec<_> = CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unusable)?;
@@ -32,9 +32,9 @@ pub(crate) fn certificates(setting: &str, path: &Path) -> Result<Vec<Certificate
 /// Halts where the file cannot be read or holds no key that is not encrypted.
 pub(crate) fn key(setting: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
     let text = read(setting, path)?;
-    // The cause is left out: it may quote a line of the file.
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         Fault::halt(format!("failed to read a private key from {}", path.display()))
+            .caused_by(what_is_wrong(&error))
             .advise(format!("Let `{setting}` name a PEM file with a private key that is not encrypted."))
     })
 }
@@ -50,4 +50,14 @@ fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Fault> {
         };
         Fault::halt(format!("failed to read {}", path.display())).caused_by(error).advise(advice)
     })
+}
+
+/// The fault of a file in words of our own: those of the reader quote lines of the file, and that may hold a key.
+fn what_is_wrong(error: &Error) -> &'static str {
+    match error {
+        Error::NoItemsFound => "there is none in it",
+        Error::MissingSectionEnd { .. } => "it breaks off",
+        Error::Base64Decode(_) => "it is not base64 inside",
+        _ => "it is not PEM",
+    }
 }
