@@ -5,8 +5,8 @@ mod header;
 
 use crate::relp_frame::{Answer, AnswerReader, Kind};
 
-/// Reads `bytes` as the answers of a RELP server: whole and one by one, with the same result, and nothing in it beyond
-/// the bounds that an answer may hold.
+/// Reads `bytes` as the answers of a RELP server, at once and byte by byte: the result is the same, and nothing in it is
+/// longer than may be kept.
 ///
 /// # Panics
 /// Where that does not hold.

@@ -4,13 +4,13 @@
 //! nothing, once the buffer has grown to its size.
 
 mod cut;
+mod priority;
 mod rfc3164;
 mod rfc5424;
-mod severity;
 mod token;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod strict_parsers;
 #[cfg(test)]
@@ -72,9 +72,9 @@ impl Composer {
         match self.framing {
             None => self.message(record, out),
             Some(Framing::Lf) => self.line(record, out),
-            Some(Framing::OctetCounting) => {
-                self.counted(record, out, |length, out| write!(out, "{length} ").expect(VEC_TAKES_ALL))
-            }
+            Some(Framing::OctetCounting) => self.counted(record, out, |length, out| {
+                write!(out, "{length} ").expect("writing into a vector does not fail")
+            }),
         }
     }
 
@@ -139,5 +139,3 @@ impl HeaderWriter {
 
 /// The most bytes that a datagram carries over IPv4: 65,535 less the headers of IP (20) and UDP (8); RFC 768 and 791.
 const MAX_DATAGRAM: usize = 65_507;
-
-const VEC_TAKES_ALL: &str = "writing into a vector does not fail";

@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike as _, NaiveDateTime, Offset as _, TimeZone as _,
 use chrono_tz::Tz;
 use sink::Record;
 
-use super::severity::Priorities;
+use super::priority::Priority;
 use super::token::{self, MAX_HOSTNAME};
 use crate::options::MessageOptions;
 
@@ -16,7 +16,7 @@ use crate::options::MessageOptions;
 /// behind the host, where RFC 3164 has the TAG, as ArcSight's guide to CEF and QRadar's guide to LEEF show it.
 #[derive(Debug)]
 pub(super) struct HeaderWriter {
-    priorities: Priorities,
+    priority: Priority,
     timezone: Tz,
     /// A space, the host, a space.
     hosts: HashMap<Box<str>, Box<[u8]>>,
@@ -32,7 +32,7 @@ impl HeaderWriter {
         });
         let tag = token::tag(&options.app_name).unwrap_or_else(|| FALLBACK_TAG.to_owned());
         Self {
-            priorities: Priorities::new(options.facility),
+            priority: Priority::new(options.facility),
             timezone: options.timezone,
             hosts: hosts.collect(),
             tag: format!("{tag}: ").into_bytes().into(),
@@ -40,7 +40,7 @@ impl HeaderWriter {
     }
 
     pub(super) fn write(&self, record: &Record, out: &mut Vec<u8>) {
-        self.priorities.write(record.severity, out);
+        self.priority.write(record.severity, out);
         write_time(self.local(record.time), out);
         out.extend_from_slice(self.hosts.get(&*record.tenant).map_or(UNKNOWN_HOST, |host| host));
         if !SELF_TAGGED.iter().any(|beginning| record.payload.starts_with(beginning)) {

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use sink::Record;
 
-use super::severity::Priorities;
+use super::priority::Priority;
 use super::token::{self, MAX_APP_NAME, MAX_HOSTNAME, MAX_MESSAGE_ID, NIL};
 use crate::options::MessageOptions;
 
 /// Writes `<PRI>1 TIME HOST APP PROCID MSGID SD `, the last space being the one before MSG.
 #[derive(Debug)]
 pub(super) struct HeaderWriter {
-    priorities: Priorities,
+    priority: Priority,
     tenants: HashMap<Box<str>, TenantFields>,
     /// For a tenant that the options do not name.
     unnamed_middle: Box<[u8]>,
@@ -38,7 +38,7 @@ impl HeaderWriter {
             (tenant.as_str().into(), TenantFields { middle: middle(options, host), end: end.into() })
         });
         Self {
-            priorities: Priorities::new(options.facility),
+            priority: Priority::new(options.facility),
             tenants: tenants.collect(),
             unnamed_middle: middle(options, NIL),
             structured_data: options.structured_data,
@@ -47,7 +47,7 @@ impl HeaderWriter {
 
     pub(super) fn write(&self, record: &Record, out: &mut Vec<u8>) {
         let fields = self.tenants.get(&*record.tenant);
-        self.priorities.write(record.severity, out);
+        self.priority.write(record.severity, out);
         out.extend_from_slice(b"1 ");
         write_time(record.time, out);
         out.extend_from_slice(fields.map_or(&self.unnamed_middle, |fields| &fields.middle));

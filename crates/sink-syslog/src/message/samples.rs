@@ -12,7 +12,7 @@ use syslog::Facility;
 use crate::options::{Framing, Header, MessageOptions};
 
 /// The options of a plain sink for the tenant `contoso`.
-pub(super) fn options(header: Header) -> MessageOptions {
+pub(crate) fn options(header: Header) -> MessageOptions {
     MessageOptions {
         header,
         framing: Framing::OctetCounting,
@@ -27,7 +27,7 @@ pub(super) fn options(header: Header) -> MessageOptions {
 }
 
 /// A record of 1 November 2026, 00:05:09.123 UTC.
-pub(super) fn record(tenant: &str, payload: impl Into<Bytes>) -> Record {
+pub(crate) fn record(tenant: &str, payload: impl Into<Bytes>) -> Record {
     Record {
         id: *b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\xfc\xfd\xfe\xff",
         tenant: Arc::from(tenant),

@@ -1,15 +1,15 @@
-//! An alert's severity as syslog's, and both with the facility as PRI.
+//! An alert's severity as a level of syslog, and with the facility as PRI.
 
 use sink::Severity;
 use syslog::Facility;
 
-/// `<PRI>` for each severity of an alert under one facility (RFC 5424, section 6.2.1).
+/// PRI under one facility (RFC 5424, section 6.2.1).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Priorities {
+pub(super) struct Priority {
     facility: u8,
 }
 
-impl Priorities {
+impl Priority {
     pub(super) fn new(facility: Facility) -> Self {
         Self { facility: facility as u8 }
     }
@@ -61,7 +61,7 @@ mod tests {
         ];
         for (facility, severity, expected) in cases {
             let mut out = Vec::new();
-            Priorities::new(facility).write(severity, &mut out);
+            Priority::new(facility).write(severity, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), expected, "{facility:?} {severity:?}");
         }
     }
