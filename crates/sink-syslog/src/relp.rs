@@ -223,3 +223,94 @@ const AHEAD: usize = 64 << 10;
 const OPEN_TIME: Duration = Duration::from_secs(10);
 /// How long messages may stay without any acknowledgement: librelp's own limit for a session.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+#[cfg(test)]
+mod tests {
+    use fault::Verdict;
+    use sink::suite::{batch, record};
+
+    use super::*;
+    use crate::message::samples::options;
+    use crate::options::{Header, Transport};
+
+    fn session() -> Relp {
+        let plain = options(Header::None);
+        let composer = Arc::new(Composer::new(&plain, Transport::Relp));
+        Relp {
+            composer,
+            cuts: Arc::new(Cuts::new(None)),
+            batches: VecDeque::new(),
+            transaction: 1,
+            unacknowledged: VecDeque::new(),
+            reader: AnswerReader::default(),
+            heard_at: None,
+            said_goodbye: false,
+        }
+    }
+
+    fn messages(id: u64, count: usize) -> Batch {
+        batch(id, (0..count).map(|n| record(&format!("message {n}"))).collect())
+    }
+
+    fn hear(session: &mut Relp, bytes: &str) -> Result<(), Fault> {
+        session.hear(bytes.as_bytes(), "peer", Instant::now())
+    }
+
+    /// Guarantee: no more messages than the window are without an acknowledgement, and each one that comes lets the
+    /// next go.
+    #[test]
+    fn the_window_is_kept() {
+        let (mut session, mut out) = (session(), Outgoing::default());
+        session.take(messages(0, 200));
+        session.compose(&mut out);
+        assert_eq!(session.unacknowledged.len(), WINDOW);
+        hear(&mut session, "2 rsp 6 200 OK\n3 rsp 6 200 OK\n").unwrap();
+        session.compose(&mut out);
+        assert_eq!((session.unacknowledged.len(), session.unacknowledged.back()), (WINDOW, Some(&131)));
+    }
+
+    /// Guarantee: a batch is settled by the acknowledgement of its last message, in any pieces, across batches.
+    #[test]
+    fn a_batch_is_settled_by_its_last_acknowledgement() {
+        let (mut session, mut out) = (session(), Outgoing::default());
+        session.take(messages(0, 2));
+        session.take(messages(1, 1));
+        session.compose(&mut out);
+        hear(&mut session, "2 rsp 6 200 OK\n3 rs").unwrap();
+        assert!(session.settled().is_none());
+        hear(&mut session, "p 6 200 OK\n4 rsp 6 200 OK\n").unwrap();
+        let settled: Vec<u64> = std::iter::from_fn(|| session.settled()).map(|answer| answer.batch.0).collect();
+        assert_eq!(settled, [0, 1]);
+        assert!(session.is_done());
+    }
+
+    /// Guarantee: an acknowledgement of another message than the next, a refusal, a farewell of the receiver and bytes
+    /// that are no RELP all end the session and settle nothing; each can pass later.
+    #[test]
+    fn whatever_is_out_of_order_ends_the_session() {
+        for bytes in ["3 rsp 6 200 OK\n", "2 rsp 9 500 error\n", "0 serverclose 0\n", "HTTP/1.1 400 Bad Request\r\n"] {
+            let (mut session, mut out) = (session(), Outgoing::default());
+            session.take(messages(0, 2));
+            session.compose(&mut out);
+            let fault = hear(&mut session, bytes).unwrap_err();
+            assert_eq!(fault.verdict(), Verdict::Retry, "{bytes:?}");
+            let answers = session.give_up(&fault);
+            assert!(matches!(answers[0].fates, Fates::Open(_)), "{bytes:?}");
+        }
+    }
+
+    /// Guarantee: a receiver that acknowledges nothing for 90 seconds is given up, a silence with nothing to
+    /// acknowledge is in order.
+    #[test]
+    fn a_silent_receiver_is_given_up() {
+        let (mut session, mut out, start) = (session(), Outgoing::default(), Instant::now());
+        session.take(messages(0, 1));
+        session.compose(&mut out);
+        session.wrote(&out, start);
+        assert_eq!(session.due_at(), Some(start + PATIENCE));
+        session.due(&out, "peer", start + PATIENCE - Duration::from_secs(1)).unwrap();
+        assert_eq!(session.due(&out, "peer", start + PATIENCE).unwrap_err().verdict(), Verdict::Retry);
+        hear(&mut session, "2 rsp 6 200 OK\n").unwrap();
+        assert_eq!(session.due_at(), None);
+    }
+}

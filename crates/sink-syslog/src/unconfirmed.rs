@@ -143,3 +143,90 @@ pub(crate) const SETTLED_BY_BYTES: u64 = 1 << 20;
 pub(crate) const SETTLED_BY_TIME: Duration = Duration::from_secs(15);
 /// Bytes that are composed before they can be written.
 const AHEAD: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use sink::suite::{batch, record};
+
+    use super::*;
+    use crate::message::samples::options;
+    use crate::options::{Framing, Header, MessageOptions, Transport};
+
+    /// A batch of one message of so many bytes, framing included.
+    fn message(id: u64, bytes: usize) -> Batch {
+        let length = bytes - 1;
+        batch(id, vec![record(&"x".repeat(length))])
+    }
+
+    fn dialogue() -> Unconfirmed {
+        let plain = MessageOptions { framing: Framing::Lf, ..options(Header::None) };
+        Unconfirmed::new(Arc::new(Composer::new(&plain, Transport::Tcp)), Arc::new(Cuts::new(None)))
+    }
+
+    /// Composes and writes everything.
+    fn write(dialogue: &mut Unconfirmed, out: &mut Outgoing, now: Instant) {
+        dialogue.compose(out);
+        out.pass(out.waiting());
+        dialogue.wrote(out, now);
+    }
+
+    fn settled(dialogue: &mut Unconfirmed) -> Vec<u64> {
+        std::iter::from_fn(|| dialogue.settled()).map(|answer| answer.batch.0).collect()
+    }
+
+    /// Guarantee: a record is settled by the byte that makes a mebibyte behind it, and not by the one before.
+    #[test]
+    fn a_mebibyte_behind_it_settles_a_record() {
+        let (mut dialogue, mut out, now) = (dialogue(), Outgoing::default(), Instant::now());
+        dialogue.take(message(0, 100));
+        write(&mut dialogue, &mut out, now);
+        dialogue.take(message(1, (1 << 20) - 1));
+        write(&mut dialogue, &mut out, now);
+        assert!(settled(&mut dialogue).is_empty());
+        dialogue.take(message(2, 2));
+        write(&mut dialogue, &mut out, now);
+        assert_eq!(settled(&mut dialogue), [0]);
+    }
+
+    /// Guarantee: fifteen seconds after it was written a record is settled, and not before; not by a byte that only was
+    /// composed, and not while a write waits.
+    #[test]
+    fn fifteen_seconds_on_an_open_connection_settle_a_record() {
+        let (mut dialogue, mut out, start) = (dialogue(), Outgoing::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        dialogue.take(message(0, 100));
+        dialogue.compose(&mut out);
+        assert_eq!(dialogue.due_at(), None, "nothing is written yet");
+        write(&mut dialogue, &mut out, start);
+        assert_eq!(dialogue.due_at(), Some(after(15)));
+        dialogue.due(&out, "peer", after(14)).unwrap();
+        assert!(settled(&mut dialogue).is_empty());
+        dialogue.take(message(1, 100));
+        dialogue.compose(&mut out);
+        dialogue.due(&out, "peer", after(15)).unwrap();
+        assert!(settled(&mut dialogue).is_empty(), "a write waits");
+        write(&mut dialogue, &mut out, after(16));
+        dialogue.due(&out, "peer", after(30)).unwrap();
+        assert_eq!(settled(&mut dialogue), [0]);
+        dialogue.due(&out, "peer", after(31)).unwrap();
+        assert_eq!(settled(&mut dialogue), [1]);
+    }
+
+    /// Guarantee: what is given up is open, whether it was written or not, in the old order; what was settled before
+    /// stays settled.
+    #[test]
+    fn a_lost_connection_leaves_open_what_is_not_settled() {
+        let (mut dialogue, mut out, now) = (dialogue(), Outgoing::default(), Instant::now());
+        for (id, bytes) in [(0, 100), (1, 1 << 20), (2, (1 << 20) - 1)] {
+            dialogue.take(message(id, bytes));
+            dialogue.compose(&mut out);
+            out.pass(out.waiting().min(1 << 20));
+            dialogue.wrote(&out, now);
+        }
+        let answers = dialogue.give_up(&Fault::retry("lost"));
+        let fates: Vec<_> =
+            answers.iter().map(|answer| (answer.batch.0, matches!(answer.fates, Fates::Settled))).collect();
+        assert_eq!(fates, [(0, true), (1, false), (2, false)]);
+        assert!(dialogue.is_done());
+    }
+}
