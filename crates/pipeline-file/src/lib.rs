@@ -22,6 +22,7 @@ pub use crate::faults::{Faults, FileFault};
 pub use crate::load::{Environment, check, load};
 pub use crate::place::Place;
 pub use crate::plan::Plan;
+pub use crate::profile::profiles;
 pub use crate::schema::schema;
 pub use crate::secret::{SecretError, SecretSource};
 

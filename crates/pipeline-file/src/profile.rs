@@ -77,6 +77,12 @@ pub(crate) struct Settings {
     pub(crate) max_bytes: Option<u64>,
 }
 
+/// The words that `for` takes.
+pub fn profiles() -> [&'static str; 7] {
+    use Profile::{Arcsight, Elastic, Generic, Qradar, Sc4s, Sentinel, Splunk};
+    [Arcsight, Qradar, Sentinel, Sc4s, Splunk, Elastic, Generic].map(Profile::key)
+}
+
 /// HOSTNAME, the same in every profile.
 pub(crate) const HOST: &str = "atp-{{ tenant.name }}";
 
@@ -111,5 +117,20 @@ impl Profile {
             Self::Elastic => row(Some(Cef), Rfc5424, LF, None),
             Self::Generic => row(Some(Cef), Rfc5424, None, Some(8 * KIB)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words that are told are those that the file takes.
+    #[test]
+    fn profiles_go_by_their_words() {
+        for word in profiles() {
+            let profile: Profile = serde_json::from_value(word.into()).unwrap();
+            assert_eq!(profile.key(), word);
+        }
+        assert_eq!(serde_json::to_value(schemars::schema_for!(Profile)).unwrap()["oneOf"].as_array().unwrap().len(), 7);
     }
 }

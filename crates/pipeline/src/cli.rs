@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::logs::LogFormat;
@@ -34,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Show alerts of a simulated tenant, as CEF, on the terminal; nothing to set up
     Demo(DemoArgs),
+    /// Print alerts as they go on the wire
+    Preview(PreviewArgs),
     /// Forward until stopped
     Run(RunArgs),
     /// Print the JSON Schema of the pipeline file
@@ -66,6 +69,39 @@ pub(crate) enum DemoFormat {
     Cef,
     /// What the API sent, in an envelope
     Json,
+}
+
+/// `preview`
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// Alerts as an API sent them: JSON, an answer of the API, or JSON lines; `-` is standard input [default: two alerts
+    /// that are built in]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Whom they are written for [default: generic]
+    #[arg(long = "for", value_parser = PossibleValuesParser::new(pipeline_file::profiles()), value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+
+    /// How they are written [default: what --for sets]
+    #[arg(long, value_parser = ["cef", "json"], value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// What stands before them [default: what --for sets]
+    #[arg(long, value_parser = ["rfc5424", "rfc3164", "none"], value_name = "HEADER")]
+    pub(crate) header: Option<String>,
+
+    /// How messages are told apart [default: what --for sets]
+    #[arg(long, value_parser = ["octet_counting", "lf"], value_name = "FRAMING")]
+    pub(crate) framing: Option<String>,
+
+    /// As this sink of the pipeline file writes them
+    #[arg(long, conflicts_with_all = ["profile", "format", "header", "framing"], value_name = "NAME")]
+    pub(crate) sink: Option<String>,
+
+    /// Whose alerts they are [default: contoso; with --sink, the first tenant whose alerts it gets]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
 }
 
 /// `run`

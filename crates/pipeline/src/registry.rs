@@ -1,5 +1,7 @@
 //! From the plan's kinds to the crates that do them: the one place that names them all.
 
+pub(crate) mod syslog;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use pipeline_file::plan::{
 use secrecy::SecretString;
 use sink::Sink;
 use sink_file::FileSink;
+use sink_syslog::SyslogSink;
 use transform::{CefHeader, Envelope, Renderer};
 
 /// The journal that the plan asks for.
@@ -41,7 +44,7 @@ pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
     Ok(match &plan.destination {
         DestinationPlan::File(path) => Box::new(FileSink::file(path)?),
         DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()?),
-        DestinationPlan::Syslog(_) => return Err(Fault::halt("the syslog sink is not part of this build")),
+        DestinationPlan::Syslog(plan) => Box::new(SyslogSink::new(&syslog::options(plan))?),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What the program does, a file for each command.
 
 mod demo;
+mod preview;
 mod run;
 mod schema;
 mod validate;
@@ -17,6 +18,7 @@ use crate::exit::{Failure, FailureKind};
 pub(crate) async fn run(cli: Cli, bars: MultiProgress) -> Result<(), Failure> {
     match &cli.command {
         Command::Demo(args) => demo::demo(args).await,
+        Command::Preview(args) => preview::preview(args, || plan(&cli)),
         Command::Run(args) => run::run(&plan(&cli)?, args, bars).await,
         Command::Schema => schema::schema(),
         Command::Validate(args) => validate::validate(&file(&cli)?, &plan(&cli)?, args),

@@ -1,8 +1,9 @@
 //! `validate`: the file, and what it refers to.
 
+use std::fs::File;
 use std::path::Path;
 
-use pipeline_file::plan::Plan;
+use pipeline_file::plan::{DestinationPlan, Plan, SinkPlan};
 
 use crate::cli::ValidateArgs;
 use crate::exit::{Failure, FailureKind};
@@ -32,9 +33,26 @@ fn missing(plan: &Plan) -> Vec<String> {
         if let Err(error) = tenant.client_secret.read() {
             missing.push(format!("  tenants.{}: the client secret: {error}", tenant.name));
         }
-        if let Some(Err(error)) = tenant.ca.as_ref().map(std::fs::metadata) {
+        if let Some(Err(error)) = tenant.ca.as_ref().map(File::open) {
             missing.push(format!("  tenants.{}: endpoints.ca: {error}", tenant.name));
         }
     }
+    for sink in &plan.sinks {
+        for (key, file) in tls_files(sink) {
+            if let Err(error) = File::open(file) {
+                missing.push(format!("  sinks.{}: syslog.tls.{key}: {error}", sink.name));
+            }
+        }
+    }
     missing
+}
+
+/// The files of certificates and keys that a sink reads, each with its key in the file.
+fn tls_files(sink: &SinkPlan) -> Vec<(&'static str, &Path)> {
+    let DestinationPlan::Syslog(syslog) = &sink.destination else {
+        return Vec::new();
+    };
+    let ca = syslog.tls.ca.iter().map(|ca| ("ca", ca.as_path()));
+    let identity = syslog.tls.identity.iter();
+    ca.chain(identity.flat_map(|(cert, key)| [("cert", cert.as_path()), ("key", key.as_path())])).collect()
 }
