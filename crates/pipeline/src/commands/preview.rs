@@ -194,6 +194,38 @@ mod tests {
         assert!(message.starts_with("CEF:0|"), "{message}");
     }
 
+    /// Guarantee: a sink of the file is shown to a tenant whose alerts it gets, the first of them unless one is named;
+    /// names that lead nowhere are refused.
+    #[test]
+    fn a_sink_is_shown_with_a_tenant_of_its_own() {
+        let ids = "client_id: 66666666-7777-8888-9999-000000000000, client_secret: { env: NONE }";
+        let yaml = format!(
+            "tenants:\n  contoso: {{ tenant_id: 11111111-2222-3333-4444-555555555555, {ids} }}\n  \
+             fabrikam: {{ tenant_id: 21111111-2222-3333-4444-555555555555, {ids} }}\n\
+             sources: {{ alerts: {{ mde_alerts: {{}} }} }}\n\
+             sinks:\n  siem: {{ for: generic, only: {{ tenants: [fabrikam] }}, syslog: {{ address: 'udp://siem' }} }}\n  \
+             lake: {{ format: json, file: {{ path: lake.json }} }}\n"
+        );
+        let environment = Environment { folder: "/".into(), state_directory: None };
+        let plan = pipeline_file::check(&yaml, Path::new("pipeline.yaml"), &environment).expect("nothing is wrong");
+        let siem = sink(&plan, "siem").expect("it is in the file");
+        let lake = sink(&plan, "lake").expect("it is in the file");
+        let name = |sink, name| tenant(&plan, sink, name).map(|tenant| tenant.name.as_str()).map_err(|e| e.to_string());
+        assert_eq!(name(siem, None), Ok("fabrikam"));
+        assert_eq!(name(lake, None), Ok("contoso"));
+        assert_eq!(name(lake, Some("fabrikam")), Ok("fabrikam"));
+        assert_eq!(name(lake, Some("x")), Err("no tenant `x` is in the file".to_owned()));
+        let other = "sink `siem` does not get the alerts of tenant `contoso`".to_owned();
+        assert_eq!(name(siem, Some("contoso")), Err(other));
+        let gone = sink(&plan, "x").expect_err("it is not in the file").to_string();
+        assert_eq!(gone, "no sink `x` is enabled in the file; there is lake, siem");
+
+        let mut lines = Wire::new(&plan, lake, tenant(&plan, lake, None).expect("it is in the file"));
+        let sample = &input::read(None).expect("the samples are alerts")[0];
+        let record = lines.record(sample);
+        assert_eq!(lines.bytes(&record), [&record.payload[..], b"\n"].concat(), "a file has lines");
+    }
+
     /// Guarantee: what this version cannot do, and a tenant's name that is none, are refused with the file's sentences.
     #[test]
     fn what_cannot_be_is_refused() {

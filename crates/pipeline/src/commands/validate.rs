@@ -56,3 +56,31 @@ fn tls_files(sink: &SinkPlan) -> Vec<(&'static str, &Path)> {
     let identity = syslog.tls.identity.iter();
     ca.chain(identity.flat_map(|(cert, key)| [("cert", cert.as_path()), ("key", key.as_path())])).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use pipeline_file::Environment;
+
+    use super::*;
+
+    /// Guarantee: every file of a certificate or a key that cannot be read is named by its sink and key, and one that
+    /// can be read is not.
+    #[test]
+    fn files_that_are_not_there_are_named() {
+        let folder = tempfile::tempdir().expect("the system has a folder for temporary files");
+        std::fs::write(folder.path().join("secret"), "x").expect("the folder is writable");
+        std::fs::write(folder.path().join("cert.pem"), "x").expect("the folder is writable");
+        let yaml = "tenants:\n  contoso:\n    tenant_id: 11111111-2222-3333-4444-555555555555\n    \
+                    client_id: 66666666-7777-8888-9999-000000000000\n    client_secret: { file: secret }\n    \
+                    endpoints: { ca: here.pem }\n\
+                    sources: { alerts: { mde_alerts: {} } }\n\
+                    sinks:\n  siem: { for: generic, syslog: { address: 'tls://siem', \
+                    tls: { ca: ca.pem, cert: cert.pem, key: key.pem } } }\n  \
+                    off: { enabled: false, for: generic, syslog: { address: 'tls://siem', tls: { ca: off.pem } } }\n";
+        let environment = Environment { folder: folder.path().to_owned(), state_directory: None };
+        let plan = pipeline_file::check(yaml, Path::new("pipeline.yaml"), &environment).expect("nothing is wrong");
+        const GONE: &str = "No such file or directory (os error 2)";
+        let expected = ["tenants.contoso: endpoints.ca", "sinks.siem: syslog.tls.ca", "sinks.siem: syslog.tls.key"];
+        assert_eq!(missing(&plan), expected.map(|place| format!("  {place}: {GONE}")));
+    }
+}
