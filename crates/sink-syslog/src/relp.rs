@@ -105,6 +105,10 @@ impl Dialogue for Relp {
     }
 
     fn compose(&mut self, out: &mut Outgoing) {
+        // One write for many messages: with acknowledgements to come there is no hurry.
+        if self.unacknowledged.len() > WINDOW - TOGETHER {
+            return;
+        }
         for taken in &mut self.batches {
             while let Some(record) = taken.batch.records.get(taken.composed) {
                 if self.unacknowledged.len() >= WINDOW || out.waiting() >= AHEAD {
@@ -217,6 +221,8 @@ fn no_relp(peer: &str, why: &str) -> Fault {
 
 /// Messages that may be without an acknowledgement: librelp's own window.
 pub(crate) const WINDOW: usize = 128;
+/// Messages that are written together while others are on their way.
+const TOGETHER: usize = WINDOW / 2;
 /// Bytes that are composed before they can be written.
 const AHEAD: usize = 64 << 10;
 /// How long `open` may take.

@@ -1,5 +1,6 @@
 //! Reading what a RELP server says.
 
+use std::borrow::Cow;
 use std::{fmt, mem};
 
 /// What a server says.
@@ -19,7 +20,7 @@ pub(crate) enum Kind {
         /// 200 for done, 500 for failed.
         code: u16,
         /// The words behind the code: at most 256 characters, with controls as spaces.
-        text: String,
+        text: Cow<'static, str>,
         /// Name and value of what the server offers: at most 32, in the answer to `open` alone.
         offers: Vec<(String, String)>,
     },
@@ -47,6 +48,13 @@ impl AnswerReader {
     /// # Errors
     /// The bytes are no answer of RELP.
     pub(crate) fn read(&mut self, bytes: &mut &[u8]) -> Result<Option<Answer>, FrameError> {
+        if let (State::Transaction, 0) = (self.state, self.transaction.digits)
+            && let Some((transaction, rest)) = plain_acknowledgement(bytes)
+        {
+            *bytes = rest;
+            let kind = Kind::Response { code: 200, text: Cow::Borrowed("OK"), offers: Vec::new() };
+            return Ok(Some(Answer { transaction, kind }));
+        }
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.state {
                 State::Transaction => self.read_transaction(byte)?,
@@ -156,6 +164,15 @@ impl Number {
     }
 }
 
+/// The answer that nearly all are, whole at the front of `bytes`, and what comes behind it: read at once, for there is one
+/// to each message.
+fn plain_acknowledgement(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let digits = bytes.iter().take(usize::from(MAX_DIGITS) + 1).position(|byte| !byte.is_ascii_digit())?;
+    let rest = bytes[digits..].strip_prefix(b" rsp 6 200 OK\n").filter(|_| digits > 0)?;
+    let transaction = bytes[..digits].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+    Some((transaction, rest))
+}
+
 /// `CODE [SP TEXT] [LF OFFERS]`, the code being of three digits.
 fn response(data: &[u8]) -> Result<Kind, FrameError> {
     let (first_line, offer_lines) = match memchr::memchr(b'\n', data) {
@@ -167,7 +184,11 @@ fn response(data: &[u8]) -> Result<Kind, FrameError> {
         return Err(FrameError::Code);
     }
     let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
-    Ok(Kind::Response { code, text: printable(text.get(1..).unwrap_or_default()), offers: offers(offer_lines) })
+    Ok(Kind::Response {
+        code,
+        text: Cow::Owned(printable(text.get(1..).unwrap_or_default())),
+        offers: offers(offer_lines),
+    })
 }
 
 /// `NAME[=VALUE]`, one on a line.
