@@ -1,8 +1,8 @@
-//! What CEF costs, its reading included, beside what deserialising the same borrowed struct costs.
+//! What CEF and LEEF cost, their reading included, beside what deserialising the same borrowed struct costs.
 //!
-//! The baseline, *serde borrowed struct*: serde_json into a derived struct of the members that the CEF line shows, every
+//! The baseline, *serde borrowed struct*: serde_json into a derived struct of the members that the lines show, every
 //! text a `Cow` borrowed where it has no escapes, evidence as a list. Both run over the same alerts in turns; what
-//! counts is the CPU time of this process. Exits 1 where CEF costs more than 1.7 times the baseline.
+//! counts is the CPU time of this process. Exits 1 where CEF or LEEF costs more than 1.7 times the baseline.
 //!
 //! `cargo bench -p transform`
 
@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use serde::Deserialize;
-use transform::{CefHeader, Envelope, Origin, Renderer, Shape, View};
+use transform::{CefHeader, Envelope, LeefOptions, Origin, Renderer, Shape, View};
 
 use crate::fixture::mde_alert;
 
@@ -27,24 +27,27 @@ fn main() -> ExitCode {
     let alerts: Vec<Vec<u8>> = (0..ALERTS).map(|seed| mde_alert(seed, 2).into_bytes()).collect();
     let bytes: usize = alerts.iter().map(Vec::len).sum();
     let cef = Renderer::cef(CefHeader::default());
+    let leef = Renderer::leef(&LeefOptions::default());
     let json = Renderer::json(Envelope::Wrap);
 
-    let [mut baseline_cost, mut reading_cost, mut cef_cost, mut json_cost] = [const { Vec::new() }; 4];
+    let [mut baseline_cost, mut reading_cost, mut cef_cost, mut leef_cost, mut json_cost] = [const { Vec::new() }; 5];
     for _ in 0..ROUNDS {
         baseline_cost.push(cost(&alerts, deserialise));
         reading_cost.push(cost(&alerts, read));
         cef_cost.push(cost(&alerts, |alert, out| render(&cef, alert, out)));
+        leef_cost.push(cost(&alerts, |alert, out| render(&leef, alert, out)));
         json_cost.push(cost(&alerts, |alert, out| render(&json, alert, out)));
     }
 
     println!("{ALERTS} alerts of {} bytes on average, {ROUNDS} rounds of {PASSES} passes", bytes as u64 / ALERTS);
-    let (baseline, cef) = (median(baseline_cost), median(cef_cost));
+    let (baseline, cef, leef) = (median(baseline_cost), median(cef_cost), median(leef_cost));
     report("serde borrowed struct", baseline, baseline, bytes);
     report("our reading alone", median(reading_cost), baseline, bytes);
     report("CEF", cef, baseline, bytes);
+    report("LEEF", leef, baseline, bytes);
     report("raw JSON, wrapped", median(json_cost), baseline, bytes);
-    if cef > LIMIT * baseline {
-        println!("CEF costs more than {LIMIT} times the baseline");
+    if cef.max(leef) > LIMIT * baseline {
+        println!("CEF or LEEF costs more than {LIMIT} times the baseline");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -112,18 +115,23 @@ struct Borrowed<'a>(
 struct Alert<'a> {
     #[serde(borrow)]
     alert_creation_time: Option<Borrowed<'a>>,
+    assigned_to: Option<Borrowed<'a>>,
     category: Option<Borrowed<'a>>,
+    classification: Option<Borrowed<'a>>,
     computer_dns_name: Option<Borrowed<'a>>,
     description: Option<Borrowed<'a>>,
     detection_source: Option<Borrowed<'a>>,
     detector_id: Option<Borrowed<'a>>,
+    determination: Option<Borrowed<'a>>,
     evidence: Vec<Evidence<'a>>,
     first_event_time: Option<Borrowed<'a>>,
     id: Option<Borrowed<'a>>,
     incident_id: Option<i64>,
+    investigation_id: Option<i64>,
     last_event_time: Option<Borrowed<'a>>,
     last_update_time: Option<Borrowed<'a>>,
     machine_id: Option<Borrowed<'a>>,
+    mitre_techniques: Vec<Borrowed<'a>>,
     related_user: Option<RelatedUser<'a>>,
     severity: Option<Borrowed<'a>>,
     status: Option<Borrowed<'a>>,
@@ -153,8 +161,10 @@ struct Evidence<'a> {
     file_name: Option<Borrowed<'a>>,
     file_path: Option<Borrowed<'a>>,
     ip_address: Option<Borrowed<'a>>,
+    parent_process_id: Option<i64>,
     process_command_line: Option<Borrowed<'a>>,
     process_id: Option<i64>,
+    registry_key: Option<Borrowed<'a>>,
     sha1: Option<Borrowed<'a>>,
     sha256: Option<Borrowed<'a>>,
     url: Option<Borrowed<'a>>,

@@ -1,9 +1,11 @@
 //! Raw JSON: what the API sent, byte for byte but the white space between tokens.
 
+use std::io::Write as _;
+
 use crate::lexer::ordinary;
 use crate::render::{Origin, Rendered};
-use crate::shape::Shape;
 use crate::ticks;
+use crate::view::View;
 
 /// What stands around raw JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub enum Envelope {
 
 /// Writes raw JSON.
 #[derive(Clone, Debug)]
-pub struct Json {
+pub(crate) struct Json {
     envelope: Envelope,
 }
 
@@ -25,13 +27,12 @@ impl Json {
         Self { envelope }
     }
 
-    /// `raw` must be one JSON value.
-    pub(crate) fn write(&self, shape: Shape, origin: &Origin<'_>, rendered: &Rendered, raw: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, view: &View<'_>, origin: &Origin<'_>, rendered: &Rendered, out: &mut Vec<u8>) {
         match self.envelope {
-            Envelope::None => write_minified(raw, out),
+            Envelope::None => write_alert(view, out),
             Envelope::Wrap => {
-                write_envelope(shape, origin, rendered, out);
-                write_minified(raw, out);
+                write_envelope(view, origin, rendered, out);
+                write_alert(view, out);
                 out.push(b'}');
             }
         }
@@ -39,7 +40,7 @@ impl Json {
 }
 
 /// Writes all members of the envelope but the alert, which comes last so that a cut line still says whose it is.
-fn write_envelope(shape: Shape, origin: &Origin<'_>, rendered: &Rendered, out: &mut Vec<u8>) {
+fn write_envelope(view: &View<'_>, origin: &Origin<'_>, rendered: &Rendered, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"tenant\":");
     write_string(origin.tenant_name, out);
     out.extend_from_slice(b",\"tenant_id\":");
@@ -56,11 +57,25 @@ fn write_envelope(shape: Shape, origin: &Origin<'_>, rendered: &Rendered, out: &
         }
     }
     out.extend_from_slice(b",\"source\":");
-    write_string(shape.source_kind(), out);
+    write_string(view.shape().source_kind(), out);
     if origin.partial {
         out.extend_from_slice(b",\"partial\":true");
     }
+    if let Some(index) = view.evidence_index() {
+        write!(out, ",\"evidence_index\":{index}").expect("a vector takes every byte");
+    }
     out.extend_from_slice(b",\"alert\":");
+}
+
+/// Writes the alert; where it is rendered piece by piece, with that piece alone in its list of evidence.
+fn write_alert(view: &View<'_>, out: &mut Vec<u8>) {
+    let raw = view.raw();
+    let Some(piece) = view.piece() else { return write_minified(raw, out) };
+    write_minified(&raw[..piece.list.start], out);
+    out.push(b'[');
+    write_minified(&raw[piece.item.clone()], out);
+    out.push(b']');
+    write_minified(&raw[piece.list.end..], out);
 }
 
 /// Copies JSON without the white space between its tokens. What is not UTF-8 becomes U+FFFD, since no receiver of JSON

@@ -48,6 +48,11 @@ impl<'a> Lexer<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// A place further in, where a value begins.
+    pub(crate) const fn at(bytes: &'a [u8], place: usize) -> Self {
+        Self { bytes, at: place }
+    }
+
     /// Enters the object that the whole input is.
     pub(crate) fn open_object(&mut self) -> Result<(), Unreadable> {
         self.skip_blanks();
@@ -130,6 +135,23 @@ impl<'a> Lexer<'a> {
                 more = self.proceed(container)?;
             }
         }
+    }
+
+    /// Skips the rest of an array or object just entered, and gives all of it, brackets included.
+    pub(crate) fn capture(&mut self, container: Container) -> Result<&'a [u8], Unreadable> {
+        let start = self.at - 1;
+        self.skip(container)?;
+        Ok(&self.bytes[start..self.at])
+    }
+
+    /// The place of the bracket just read.
+    pub(crate) const fn opened(&self) -> usize {
+        self.at - 1
+    }
+
+    /// The place of what is read next.
+    pub(crate) const fn place(&self) -> usize {
+        self.at
     }
 
     /// Says that nothing but white space follows.

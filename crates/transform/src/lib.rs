@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod budget;
 mod cef;
+mod columns;
 mod evidence;
 mod json;
+mod leef;
 mod lexer;
+mod line;
 mod names;
 mod record_id;
 mod render;
@@ -11,10 +15,13 @@ mod severity;
 mod shape;
 mod text;
 mod ticks;
+mod value;
 mod view;
 
-pub use crate::cef::{Cef, CefHeader};
-pub use crate::json::{Envelope, Json};
+pub use crate::budget::Budget;
+pub use crate::cef::{CefHeader, CefVersion};
+pub use crate::json::Envelope;
+pub use crate::leef::{LeefDelimiter, LeefOptions, LeefVersion, UnusableDelimiter};
 pub use crate::lexer::Unreadable;
 pub use crate::record_id::RecordId;
 pub use crate::render::{Origin, Rendered, Renderer};

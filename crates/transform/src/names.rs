@@ -52,7 +52,7 @@ impl<T: Copy, const N: usize> Names<T, N> {
         let peers = &self.entries[usize::from(self.starts[length])..usize::from(self.starts[length + 1])];
         peers
             .iter()
-            .find(|(peer, _)| peer.as_bytes() == name)
+            .find(|(peer, _)| peer.as_bytes().first() == name.first() && peer.as_bytes() == name)
             .or_else(|| peers.iter().find(|(peer, _)| peer.as_bytes().eq_ignore_ascii_case(name)))
             .map(|&(_, stands_for)| stands_for)
     }

@@ -1,8 +1,11 @@
 //! What a lane holds: one way of writing alerts, made once.
 
-use crate::cef::{Cef, CefHeader};
+use crate::budget::Budget;
+use crate::cef::{Cef, CefHeader, CefVersion};
 use crate::json::{Envelope, Json};
+use crate::leef::{Leef, LeefOptions};
 use crate::lexer::Unreadable;
+use crate::line::{self, Record};
 use crate::record_id::RecordId;
 use crate::severity::Severity;
 use crate::shape::Shape;
@@ -10,22 +13,44 @@ use crate::view::View;
 
 /// Writes alerts in one format.
 #[derive(Clone, Debug)]
-pub enum Renderer {
-    /// A line of CEF 0.
+pub struct Renderer {
+    format: Format,
+    budget: Option<Budget>,
+}
+
+#[derive(Clone, Debug)]
+enum Format {
     Cef(Cef),
-    /// What the API sent, on one line.
     Json(Json),
+    Leef(Box<Leef>),
 }
 
 impl Renderer {
-    /// Lines of CEF under this header.
+    /// Lines of CEF 0 under this header.
     pub fn cef(header: CefHeader) -> Self {
-        Self::Cef(Cef::new(header))
+        Self::cef_version(CefVersion::V0, header)
+    }
+
+    /// Lines of CEF under this header, of the version asked for.
+    #[expect(clippy::needless_pass_by_value, reason = "as `cef` takes it; a renderer is made once")]
+    pub fn cef_version(version: CefVersion, header: CefHeader) -> Self {
+        Self { format: Format::Cef(Cef::new(version, &header)), budget: None }
+    }
+
+    /// Lines of LEEF.
+    pub fn leef(options: &LeefOptions) -> Self {
+        Self { format: Format::Leef(Box::new(Leef::new(options))), budget: None }
     }
 
     /// The API's own JSON, with or without an envelope.
     pub const fn json(envelope: Envelope) -> Self {
-        Self::Json(Json::new(envelope))
+        Self { format: Format::Json(Json::new(envelope)), budget: None }
+    }
+
+    /// The same, with records of CEF and LEEF cut to this budget. Raw JSON keeps every byte.
+    #[must_use]
+    pub fn within(self, budget: Budget) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     /// Appends one record to `out`: one line of UTF-8 without its line break.
@@ -45,17 +70,52 @@ impl Renderer {
         out: &mut Vec<u8>,
     ) -> Result<Rendered, Unreadable> {
         let view = View::read(shape, raw)?;
-        let rendered = Rendered {
+        Ok(self.write(&view, origin, record_id, out))
+    }
+
+    /// Renders one record for each piece of the alert's evidence, in their order, and hands over each with its bytes.
+    ///
+    /// A record has the alert's own facts and those of its one piece; its id is made with the index of that piece, from
+    /// 0. An alert without evidence, an incident, a row, and an alert that was had without its evidence give one record,
+    /// the same as [`Renderer::render`] does with no `record_id`. Raw JSON is the alert with that one piece as its list.
+    ///
+    /// # Errors
+    ///
+    /// Only where `raw` is not one JSON object; nothing is handed over then.
+    pub fn render_each_evidence(
+        &self,
+        shape: Shape,
+        origin: &Origin<'_>,
+        raw: &[u8],
+        mut each: impl FnMut(Rendered, &[u8]),
+    ) -> Result<(), Unreadable> {
+        let mut record = Vec::new();
+        View::read_each(shape, raw, |view| {
+            record.clear();
+            let rendered = self.write(view, origin, None, &mut record);
+            each(rendered, &record);
+        })
+    }
+
+    fn write(&self, view: &View<'_>, origin: &Origin<'_>, record_id: Option<RecordId>, out: &mut Vec<u8>) -> Rendered {
+        let mut rendered = Rendered {
             record_id: record_id.unwrap_or_else(|| view.record_id(origin.tenant_id, origin.partial)),
             severity: view.severity(),
             updated: view.updated(),
             created: view.created(),
+            last_activity: view.last_activity(),
+            fields_cut: 0,
         };
-        match self {
-            Self::Cef(cef) => cef.write(&view, origin, &rendered, out),
-            Self::Json(json) => json.write(shape, origin, &rendered, raw, out),
-        }
-        Ok(rendered)
+        let record = Record { view, origin, rendered: &rendered };
+        rendered.fields_cut = match &self.format {
+            Format::Cef(cef) => line::write(cef, &record, self.budget, out),
+            Format::Leef(leef) => line::write(leef.as_ref(), &record, self.budget, out),
+            Format::Json(json) => {
+                json.write(view, origin, &rendered, out);
+                0
+            }
+        };
+        rendered
     }
 }
 
@@ -81,4 +141,8 @@ pub struct Rendered {
     pub updated: i64,
     /// When the alert was raised, in .NET ticks; 0 where that is not known.
     pub created: i64,
+    /// When what it is about last happened, in .NET ticks; 0 where that is not known.
+    pub last_activity: i64,
+    /// How many fields the size budget left out or shortened; the record says so too.
+    pub fields_cut: usize,
 }

@@ -72,14 +72,20 @@ impl<'a> Text<'a> {
         text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
     }
 
+    /// The first of a list that is written as one text, separated by commas or semicolons.
+    pub(crate) fn first_of_list(self) -> Self {
+        let first = self.0.split(|byte| matches!(byte, b',' | b';')).next().unwrap_or_default();
+        Self(first)
+    }
+
     /// The text in pieces, its escapes resolved.
-    pub(crate) fn decoded(self) -> Pieces<'a> {
+    pub(crate) fn decoded(self) -> Pieces<'a, 'static> {
         self.pieces(&BACKSLASH_AND_NON_ASCII)
     }
 
     /// The text in pieces: runs of bytes that `stops` does not name, and the characters between them. `stops` must name
     /// the backslash and all that is not ASCII.
-    pub(crate) const fn pieces(self, stops: &'static Stops) -> Pieces<'a> {
+    pub(crate) const fn pieces<'s>(self, stops: &'s Stops) -> Pieces<'a, 's> {
         Pieces { rest: self.0, stops }
     }
 }
@@ -94,12 +100,12 @@ pub(crate) enum Piece<'a> {
 }
 
 /// Walks over a text without copying it. A lone surrogate, and a byte that is not UTF-8, is U+FFFD.
-pub(crate) struct Pieces<'a> {
+pub(crate) struct Pieces<'a, 's> {
     rest: &'a [u8],
-    stops: &'static Stops,
+    stops: &'s Stops,
 }
 
-impl<'a> Iterator for Pieces<'a> {
+impl<'a> Iterator for Pieces<'a, '_> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {
@@ -116,7 +122,7 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-impl<'a> Pieces<'a> {
+impl<'a> Pieces<'a, '_> {
     fn take(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at(count.min(self.rest.len()));
         self.rest = rest;
@@ -171,6 +177,7 @@ fn hex(digits: &[u8]) -> u32 {
 }
 
 /// The bytes that end a run.
+#[derive(Clone, Debug)]
 pub(crate) struct Stops([bool; 256]);
 
 impl Stops {

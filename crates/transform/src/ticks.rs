@@ -1,7 +1,5 @@
 //! Times as .NET ticks: 100 ns since 0001-01-01T00:00:00Z, the precision of Microsoft's own texts.
 
-use std::io::Write as _;
-
 /// Reads an ISO 8601 time in UTC as .NET ticks (100 ns since 0001-01-01).
 ///
 /// Takes `YYYY-MM-DDThh:mm:ss`, 1 to 9 fraction digits after a dot or none, and `Z`, `+00:00` or nothing at the end.
@@ -53,8 +51,66 @@ pub(crate) fn write(ticks: i64, out: &mut Vec<u8>) {
     let second = seconds.rem_euclid(86_400);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let fraction = ticks.rem_euclid(PER_SECOND);
-    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:07}Z")
-        .expect("a vector takes every byte");
+    write_digits::<4>(year, out);
+    for (mark, part) in [(b'-', month), (b'-', day), (b'T', hour), (b':', minute), (b':', second)] {
+        out.push(mark);
+        write_digits::<2>(part, out);
+    }
+    out.push(b'.');
+    write_digits::<7>(fraction, out);
+    out.push(b'Z');
+}
+
+/// Writes ticks as `Jan 26 2021 20:33:57.722 UTC`, cut to milliseconds; for the years 1 to 9999.
+pub(crate) fn write_english(ticks: i64, out: &mut Vec<u8>) {
+    let seconds = ticks.div_euclid(PER_SECOND);
+    let (year, month, day) = date(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let millisecond = ticks.rem_euclid(PER_SECOND) / PER_MILLISECOND;
+    out.extend_from_slice(MONTHS[month as usize - 1].as_bytes());
+    out.push(b' ');
+    write_digits::<2>(day, out);
+    out.push(b' ');
+    write_digits::<4>(year, out);
+    for (mark, part) in [(b' ', hour), (b':', minute), (b':', second)] {
+        out.push(mark);
+        write_digits::<2>(part, out);
+    }
+    out.push(b'.');
+    write_digits::<3>(millisecond, out);
+    out.extend_from_slice(b" UTC");
+}
+
+/// Writes a number that has no more than `WIDTH` digits, with zeros before it. The formatter of the standard library
+/// takes several times as long, and a line has many times.
+fn write_digits<const WIDTH: usize>(number: i64, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; WIDTH];
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend_from_slice(&digits);
+}
+
+/// Writes a whole number.
+pub(crate) fn write_number(number: i64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 /// The ticks of `.123Z`, `Z`, `+00:00` or nothing.
@@ -120,12 +176,13 @@ const PER_SECOND: i64 = 10_000_000;
 const PER_MILLISECOND: i64 = 10_000;
 /// 1970-01-01T00:00:00Z.
 const UNIX_EPOCH: i64 = 621_355_968_000_000_000;
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAYS_BEFORE_MONTH: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
 const POWERS_OF_TEN: [i64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, NaiveDate};
+    use chrono::{DateTime, NaiveDate, NaiveDateTime};
     use proptest::prelude::*;
 
     use super::*;
@@ -153,6 +210,12 @@ mod tests {
             write(ticks, &mut text);
             prop_assert_eq!(text.len(), 28);
             prop_assert_eq!(parse(&text), Some(ticks));
+
+            let mut english = Vec::new();
+            write_english(ticks, &mut english);
+            let english = String::from_utf8(english).unwrap();
+            let read = NaiveDateTime::parse_from_str(&english, "%b %d %Y %H:%M:%S%.3f UTC").unwrap();
+            prop_assert_eq!(read.and_utc().timestamp_millis(), unix_millis(ticks));
         });
     }
 

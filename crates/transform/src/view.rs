@@ -1,6 +1,8 @@
 //! The one view of an alert, whatever shape it came in: borrowed, read in one pass over the bytes.
 
-use crate::evidence::Evidence;
+use std::ops::Range;
+
+use crate::evidence::{Evidence, Item};
 use crate::lexer::{Container, Lexer, Unreadable, Value};
 use crate::record_id::RecordId;
 use crate::severity::Severity;
@@ -9,10 +11,26 @@ use crate::text::{SHORT, Text};
 use crate::ticks;
 
 /// An alert as all formats and filters see it. Reading it copies nothing.
+#[derive(Clone)]
 pub struct View<'a> {
     shape: Shape,
     raw: &'a [u8],
     fields: Fields<'a>,
+    /// A list of JSON; empty where there is none.
+    techniques: &'a [u8],
+    evidence_count: usize,
+    piece: Option<Piece>,
+}
+
+/// The one piece of evidence that a view is of, as places in the alert's bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    /// Its place among all, from 0.
+    pub(crate) index: u32,
+    /// The whole list.
+    pub(crate) list: Range<usize>,
+    /// The piece.
+    pub(crate) item: Range<usize>,
 }
 
 impl<'a> View<'a> {
@@ -25,31 +43,95 @@ impl<'a> View<'a> {
     ///
     /// Only for bytes that are not one JSON object.
     pub fn read(shape: Shape, raw: &'a [u8]) -> Result<Self, Unreadable> {
-        let mut fields = Fields::default();
+        let mut view = Self::empty(shape, raw);
         let mut evidence = Evidence::default();
+        view.read_parts(&mut evidence)?;
+        evidence.tell(&mut view.fields);
+        view.complete();
+        Ok(view)
+    }
+
+    /// Reads an alert once for each piece of its evidence: each view has the alert's own facts and those of one piece.
+    /// An alert without evidence has one view, which is the whole of it.
+    pub(crate) fn read_each(shape: Shape, raw: &'a [u8], mut each: impl FnMut(&Self)) -> Result<(), Unreadable> {
+        let mut view = Self::empty(shape, raw);
+        let mut evidence = Evidence::default();
+        let list = view.read_parts(&mut evidence)?;
+        if evidence.count() == 0 {
+            view.complete();
+            each(&view);
+            return Ok(());
+        }
+        let mut lexer = Lexer::at(raw, list.start);
+        lexer.value()?;
+        let mut more = lexer.first_element()?;
+        let mut index = 0;
+        while more {
+            match lexer.value()? {
+                Value::Open(Container::Object) => {
+                    let start = lexer.opened();
+                    let item = Item::read(&mut lexer)?;
+                    let mut piece = view.clone();
+                    evidence.tell_one(&item, &mut piece.fields);
+                    piece.complete();
+                    piece.piece = Some(Piece { index, list: list.clone(), item: start..lexer.place() });
+                    each(&piece);
+                    index += 1;
+                }
+                Value::Open(container) => lexer.skip(container)?,
+                Value::Null | Value::Scalar(_) => {}
+            }
+            more = lexer.next_element()?;
+        }
+        Ok(())
+    }
+
+    fn empty(shape: Shape, raw: &'a [u8]) -> Self {
+        Self { shape, raw, fields: Fields::default(), techniques: &[], evidence_count: 0, piece: None }
+    }
+
+    /// Reads the alert's own facts, and apart from them its evidence; says where the list of it is.
+    fn read_parts(&mut self, evidence: &mut Evidence<'a>) -> Result<Range<usize>, Unreadable> {
+        let (shape, raw) = (self.shape, self.raw);
+        let mut list = 0..0;
         let mut lexer = Lexer::new(raw);
         lexer.open_object()?;
         let mut member = lexer.first_member()?;
         while let Some(name) = member {
             let value = lexer.value()?;
             match (shape.member(name), value) {
-                (Some(Member::Fact(field)), Value::Scalar(text)) => fields.offer(field, text),
-                (Some(Member::Evidence), Value::Open(Container::Array)) => evidence.read(&mut lexer)?,
-                (Some(Member::RelatedUser), Value::Open(Container::Object)) => read_user(&mut lexer, &mut fields)?,
+                (Some(Member::Fact(field)), Value::Scalar(text)) => self.fields.offer(field, text),
+                (Some(Member::Evidence), Value::Open(Container::Array)) => {
+                    let start = lexer.opened();
+                    let known = evidence.count();
+                    evidence.read(&mut lexer)?;
+                    if evidence.count() > known {
+                        list = start..lexer.place();
+                    }
+                }
+                (Some(Member::RelatedUser), Value::Open(Container::Object)) => read_user(&mut lexer, &mut self.fields)?,
+                (Some(Member::Techniques), Value::Open(Container::Array)) => {
+                    self.techniques = lexer.capture(Container::Array)?;
+                }
+                (Some(Member::Techniques), Value::Scalar(text)) => self.fields.offer(Field::Techniques, text),
                 (_, Value::Open(container)) => lexer.skip(container)?,
                 (_, Value::Null | Value::Scalar(_)) => {}
             }
             member = lexer.next_member()?;
         }
         lexer.end()?;
-        evidence.tell(&mut fields);
-        for &(field, stand_in) in shape.stand_ins() {
-            fields.offer(field, fields.get(stand_in));
+        self.evidence_count = evidence.count();
+        Ok(list)
+    }
+
+    /// Fills what says nothing from what stands in for it.
+    fn complete(&mut self) {
+        for &(field, stand_in) in self.shape.stand_ins() {
+            self.fields.offer(field, self.fields.get(stand_in));
         }
-        if shape == Shape::MdeAlert {
-            fields.offer(Field::DnsDomain, dns_domain(fields.get(Field::DnsName)));
+        if self.shape != Shape::LegacyRow {
+            self.fields.offer(Field::DnsDomain, dns_domain(self.fields.get(Field::DnsName)));
         }
-        Ok(Self { shape, raw, fields })
     }
 
     /// How bad it is.
@@ -69,12 +151,21 @@ impl<'a> View<'a> {
         self.time(Field::Created).unwrap_or_default()
     }
 
+    /// When what it is about last happened, in .NET ticks; 0 where that is missing or no time.
+    pub fn last_activity(&self) -> i64 {
+        self.time(Field::LastEvent).unwrap_or_default()
+    }
+
     /// The id of its record in a tenant. `partial` says that it was had without its evidence.
     ///
     /// The alert id is `id`; of an export row `FullId`, else `AlertId:AlertPart`, for the rows of one alert share the
-    /// rest. What has no id is named by its own bytes.
+    /// rest. What has no id is named by its own bytes, and so is a row of a hunting query, for many may share an id.
     pub fn record_id(&self, tenant_id: &str, partial: bool) -> RecordId {
-        let index = if partial { RecordId::PARTIAL } else { RecordId::WHOLE };
+        let index = match self.evidence_index() {
+            Some(index) => index,
+            None if partial => RecordId::PARTIAL,
+            None => RecordId::WHOLE,
+        };
         let alert_id = self.text(Field::AlertId);
         let full_id = self.text(Field::FullId);
         let of = |parts: &[Text<'_>]| RecordId::of_texts(tenant_id, parts, self.updated(), index);
@@ -82,8 +173,28 @@ impl<'a> View<'a> {
             Shape::LegacyRow if full_id.is_some() => of(&[full_id]),
             _ if !alert_id.is_some() => RecordId::of_bytes(tenant_id, self.raw, self.updated(), index),
             Shape::LegacyRow => of(&[alert_id, Text::new(b":"), self.text(Field::AlertPart)]),
-            Shape::MdeAlert => of(&[alert_id]),
+            Shape::MdeAlert | Shape::GraphAlert | Shape::GraphIncident => of(&[alert_id]),
+            Shape::HuntingRow => RecordId::of_bytes(tenant_id, self.raw, self.updated(), index),
         }
+    }
+
+    /// How many pieces of evidence the alert has.
+    pub fn evidence_count(&self) -> usize {
+        self.evidence_count
+    }
+
+    /// Which of them alone this is a view of.
+    pub(crate) fn evidence_index(&self) -> Option<u32> {
+        self.piece.as_ref().map(|piece| piece.index)
+    }
+
+    pub(crate) const fn piece(&self) -> Option<&Piece> {
+        self.piece.as_ref()
+    }
+
+    /// The alert as the API sent it: one JSON object.
+    pub(crate) const fn raw(&self) -> &'a [u8] {
+        self.raw
     }
 
     pub(crate) const fn shape(&self) -> Shape {
@@ -96,6 +207,53 @@ impl<'a> View<'a> {
 
     pub(crate) fn time(&self, field: Field) -> Option<i64> {
         ticks::parse(self.text(field).short(&mut [0; SHORT]))
+    }
+
+    /// The time that a log source gives an event: when it was raised, else when it last changed.
+    pub(crate) fn device_time(&self) -> Option<i64> {
+        self.time(Field::Created).or_else(|| self.time(Field::Updated))
+    }
+
+    /// The techniques of MITRE ATT&CK that it names.
+    pub(crate) fn techniques(&self) -> impl Iterator<Item = Text<'a>> {
+        let alone = self.text(Field::Techniques);
+        Elements::of(self.techniques).chain(std::iter::once(alone).filter(|text| text.is_some()))
+    }
+}
+
+/// The texts of a list of JSON that was read before.
+struct Elements<'a> {
+    lexer: Lexer<'a>,
+    more: bool,
+}
+
+impl<'a> Elements<'a> {
+    fn of(list: &'a [u8]) -> Self {
+        let mut lexer = Lexer::new(list);
+        let more = lexer.value().is_ok() && lexer.first_element().unwrap_or_default();
+        Self { lexer, more }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Text<'a>;
+
+    fn next(&mut self) -> Option<Text<'a>> {
+        while self.more {
+            let text = match self.lexer.value().ok()? {
+                Value::Scalar(text) => text,
+                Value::Open(container) => {
+                    self.lexer.skip(container).ok()?;
+                    Text::default()
+                }
+                Value::Null => Text::default(),
+            };
+            self.more = self.lexer.next_element().unwrap_or_default();
+            if text.says_something() {
+                return Some(text);
+            }
+        }
+        None
     }
 }
 
@@ -148,35 +306,51 @@ pub(crate) enum Field {
     Actor,
     AlertId,
     AlertPart,
+    AssignedTo,
     Category,
+    Classification,
     CommandLine,
     Created,
     Description,
     DetectorId,
+    Determination,
+    /// Of the device itself: one, or a list written as one text.
+    DeviceAddress,
     DeviceId,
     DeviceName,
     DnsDomain,
     DnsName,
+    /// Of the most telling piece of evidence.
+    EvidenceKind,
     FileHash,
     FileName,
     FilePath,
     FirstEvent,
     FullId,
-    Incident,
+    IncidentId,
+    IncidentLink,
+    InvestigationId,
     IpAddress,
     LastEvent,
     Link,
     Md5,
     OtherIncident,
     OtherLink,
+    ParentProcessId,
     ProcessId,
     ProcessName,
+    RegistryKey,
+    Remediation,
     RemediationIsSuccess,
+    /// The product that raised the alert; `Source` is what of it detected.
+    Service,
     Severity,
     Sha1,
     Sha256,
     Source,
     Status,
+    /// Techniques that are written as one text.
+    Techniques,
     ThreatFamily,
     ThreatName,
     Title,
@@ -185,6 +359,8 @@ pub(crate) enum Field {
     UserDomain,
     UserId,
     UserName,
+    UserPrincipal,
+    Verdict,
     WasExecuting,
 }
 
@@ -193,6 +369,7 @@ impl Field {
 }
 
 /// One place for each fact; a text that says nothing is never kept.
+#[derive(Clone)]
 pub(crate) struct Fields<'a>([Text<'a>; Field::COUNT]);
 
 impl Default for Fields<'_> {

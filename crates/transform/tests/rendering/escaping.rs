@@ -80,8 +80,7 @@ fn a_lone_surrogate_is_a_replacement_character() {
 
 /// A text of the kind that breaks escapers, short or around a limit.
 fn text() -> impl Strategy<Value = String> {
-    let hostile =
-        "[\\\\|=\n\r\t \"a-cé😀\u{0}\u{8}\u{c}\u{1b}\u{7f}\u{9b}\u{85}\u{200b}\u{202e}\u{2028}\u{feff}\u{fffd}]{0,24}";
+    let hostile = "[\\\\|=\n\r\t \"a-cé😀\u{0}\u{8}\u{c}\u{1b}\u{7f}\u{9b}\u{85}\u{200b}\u{202e}\u{2028}\u{feff}\u{fffd}\u{ad}\u{e0041}]{0,24}";
     let around = (prop::sample::select(vec![38_usize, 61, 98, 253, 510, 1021, 3998]), "[=\\\\a \n\u{202e}é]{0,8}");
     prop_oneof![
         4 => hostile,
@@ -199,7 +198,7 @@ fn sanitise(text: &str, place: Place, limit: usize) -> String {
 }
 
 fn is_mark(char: char) -> bool {
-    "\u{61c}\u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\
-     \u{2068}\u{2069}\u{feff}"
-        .contains(char)
+    let ranges = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{206f}', '\u{e0000}'..='\u{e007f}'];
+    ranges.iter().any(|range| range.contains(&char))
+        || "\u{ad}\u{61c}\u{180e}\u{feff}\u{fff9}\u{fffa}\u{fffb}".contains(char)
 }
