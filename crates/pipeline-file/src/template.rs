@@ -26,6 +26,9 @@ pub(crate) struct TemplateText;
 impl Template {
     /// Reads a text. The error is a sentence that does not repeat it.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
+        if text.len() > LONGEST {
+            return Err(format!("a template has at most {LONGEST} bytes"));
+        }
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_fuel(Some(FUEL));
@@ -97,6 +100,9 @@ fn labels(variables: impl IntoIterator<Item = String>) -> Result<BTreeSet<String
 /// Every environment holds one template.
 const NAME: &str = "template";
 
+/// Bytes of a template. What is chained without end, `x.a.a.a…`, would exhaust the stack of the engine.
+const LONGEST: usize = 1_024;
+
 /// Steps of one filling in. No name of a host needs a hundredth of it.
 const FUEL: u64 = 100_000;
 
@@ -167,5 +173,20 @@ mod tests {
             format!("{{% for c{depth} in '0123456789' * 10 %}}{inside}{{% endfor %}}")
         });
         assert_eq!(filled(&nested, &[]), Err("it cannot be filled in: engine ran out of fuel".to_owned()));
+    }
+
+    /// No template exhausts the stack, however it is nested or chained.
+    #[test]
+    fn deep_templates_are_answered() {
+        for part in ["(", ".a", "|upper", "+1", "not ", "[0]", "[[", "{% if 1 %}", "{{", "a if a else "] {
+            for length in [1_000, 100_000] {
+                let parts = part.repeat(length / part.len());
+                for text in [parts.clone(), format!("{{{{ {parts}1 }}}}"), format!("{{{{ tenant.name{parts} }}}}")] {
+                    // An answer is all that is asked for: a stack that overflows ends the process.
+                    let answer = filled(&text, &[]);
+                    assert!(length == 1_000 || answer.is_err(), "{part}");
+                }
+            }
+        }
     }
 }
