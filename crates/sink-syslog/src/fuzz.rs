@@ -19,7 +19,8 @@ pub fn relp_answer(bytes: &[u8]) {
             assert!(*code <= 999, "{code} has four digits");
             assert!(offers.len() <= 32, "{} offers are kept", offers.len());
             let values = offers.iter().flat_map(|(name, value)| [name, value]);
-            values.chain([text]).for_each(|text| assert_short_and_printable(text));
+            values.for_each(|text| assert_short_and_printable(text));
+            assert_short_and_printable(text);
         }
     }
 }

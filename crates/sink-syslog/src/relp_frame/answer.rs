@@ -266,7 +266,7 @@ mod tests {
 
     fn response(transaction: u32, code: u16, text: &str, offers: &[(&str, &str)]) -> Answer {
         let offers = offers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Answer { transaction, kind: Kind::Response { code, text: text.to_owned(), offers } }
+        Answer { transaction, kind: Kind::Response { code, text: text.to_owned().into(), offers } }
     }
 
     /// All answers of `stream`, which comes in pieces that end at `ends`.
@@ -369,7 +369,7 @@ mod tests {
                     data += &format!("\n{name}={value}");
                 }
                 let frame = format!("{transaction} rsp {} {data}\n", data.len());
-                (frame.into_bytes(), Answer { transaction, kind: Kind::Response { code, text, offers } })
+                (frame.into_bytes(), Answer { transaction, kind: Kind::Response { code, text: text.into(), offers } })
             },
         );
         let close = Just((b"0 serverclose 0\n".to_vec(), Answer { transaction: 0, kind: Kind::ServerClose }));
