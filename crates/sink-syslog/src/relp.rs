@@ -262,17 +262,22 @@ mod tests {
         session.hear(bytes.as_bytes(), "peer", Instant::now())
     }
 
-    /// Guarantee: no more messages than the window are without an acknowledgement, and each one that comes lets the
+    /// Guarantee: no more messages than the window are without an acknowledgement, and once half of them have theirs the
     /// next go.
     #[test]
     fn the_window_is_kept() {
         let (mut session, mut out) = (session(), Outgoing::default());
-        session.take(messages(0, 200));
+        session.take(messages(0, 300));
         session.compose(&mut out);
         assert_eq!(session.unacknowledged.len(), WINDOW);
-        hear(&mut session, "2 rsp 6 200 OK\n3 rsp 6 200 OK\n").unwrap();
+        for transaction in 2..=64 {
+            hear(&mut session, &format!("{transaction} rsp 6 200 OK\n")).unwrap();
+            session.compose(&mut out);
+        }
+        assert_eq!((session.unacknowledged.len(), session.unacknowledged.back()), (WINDOW - 63, Some(&129)));
+        hear(&mut session, "65 rsp 6 200 OK\n").unwrap();
         session.compose(&mut out);
-        assert_eq!((session.unacknowledged.len(), session.unacknowledged.back()), (WINDOW, Some(&131)));
+        assert_eq!((session.unacknowledged.len(), session.unacknowledged.back()), (WINDOW, Some(&193)));
     }
 
     /// Guarantee: a batch is settled by the acknowledgement of its last message, in any pieces, across batches.

@@ -89,6 +89,6 @@ fn frame(bytes: &[u8], replies: &mut Vec<u8>) -> Option<usize> {
     let offers = "200 OK\nrelp_version=0\ncommands=syslog";
     let answer = if &head[first + 1..second] == b"open" { offers } else { "200 OK" };
     replies.extend_from_slice(&head[..first]);
-    write!(replies, " rsp {} {answer}\n", answer.len()).expect("writing into a vector does not fail");
+    writeln!(replies, " rsp {} {answer}", answer.len()).expect("writing into a vector does not fail");
     Some(end + 1)
 }
