@@ -17,8 +17,8 @@ impl BlackHole {
     pub fn dig(port: u16) -> Option<Self> {
         let table = format!("atp_tests_{port}");
         let rules = format!(
-            "table inet {table} {{ chain both {{ type filter hook input priority 0; \
-             tcp dport {port} drop; tcp sport {port} drop; }} }}"
+            "table inet {table} {{\n chain both {{\n  type filter hook input priority 0;\n  tcp dport {port} drop\n  \
+             tcp sport {port} drop\n }}\n}}\n"
         );
         if nft(&rules) {
             return Some(Self { table });
@@ -32,7 +32,7 @@ impl BlackHole {
 
 impl Drop for BlackHole {
     fn drop(&mut self) {
-        let filled = nft(&format!("delete table inet {}", self.table));
+        let filled = nft(&format!("delete table inet {}\n", self.table));
         assert!(filled || std::thread::panicking(), "the firewall rule stays behind: {}", self.table);
     }
 }

@@ -55,6 +55,11 @@ impl Settings {
         Self::source("alerts_export", keys)
     }
 
+    /// One `mde_alerts` source; the sink `out` writes CEF, beside these sinks.
+    pub fn beside_cef(sinks: Vec<String>) -> Self {
+        Self { format: "cef".to_owned(), sinks, ..Self::mde("page_size: 2500, start: 7d") }
+    }
+
     fn source(kind: &str, keys: &str) -> Self {
         let quota = "quota: { per_minute: 100000, per_hour: 1000000, reserve: 0% }";
         Self { sources: vec![format!("alerts: {{ {kind}: {{ {quota}, {keys} }} }}")], ..Self::default() }
@@ -67,12 +72,28 @@ impl Place {
     /// # Panics
     /// Where the folder cannot be written.
     pub fn new(simulator: &Simulator, tenants: &[TenantOptions], settings: &Settings) -> Self {
-        let place = Self { folder: tempfile::tempdir().expect("the system has a folder for temporary files") };
-        for tenant in tenants {
-            fs::write(place.path(&format!("{}.secret", tenant.name)), &tenant.client_secret).expect("writable");
-        }
-        fs::write(place.path("pipeline.yaml"), file(simulator, tenants, settings)).expect("writable");
+        let place = Self::empty();
+        place.set_up(simulator, tenants, settings);
         place
+    }
+
+    /// A folder without a pipeline file, for what has to be there before it.
+    ///
+    /// # Panics
+    /// Where the system has no folder for temporary files.
+    pub fn empty() -> Self {
+        Self { folder: tempfile::tempdir().expect("the system has a folder for temporary files") }
+    }
+
+    /// Writes the pipeline file, as [`Place::new`] does, or writes it anew.
+    ///
+    /// # Panics
+    /// Where the folder cannot be written.
+    pub fn set_up(&self, simulator: &Simulator, tenants: &[TenantOptions], settings: &Settings) {
+        for tenant in tenants {
+            fs::write(self.path(&format!("{}.secret", tenant.name)), &tenant.client_secret).expect("writable");
+        }
+        fs::write(self.path("pipeline.yaml"), file(simulator, tenants, settings)).expect("writable");
     }
 
     /// A path in the folder.

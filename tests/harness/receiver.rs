@@ -39,6 +39,9 @@ pub struct Way {
 }
 
 impl Way {
+    /// MSGID of every message.
+    pub const MESSAGE_ID: &str = "defender-alert";
+
     /// A way on a port that nobody has.
     pub fn new(folder: &Path, name: &'static str, scheme: &'static str, keys: &str) -> Self {
         Self { name, scheme, keys: keys.to_owned(), port: free_port(), file: folder.join(format!("{name}.got")) }
@@ -47,9 +50,12 @@ impl Way {
     /// A sink that sends CEF this way, as a line of a pipeline file; `more` are further keys of the sink.
     pub fn sink(&self, name: &str, more: &str) -> String {
         let Self { scheme, keys, port, .. } = self;
+        // A datagram takes no more (RFC 5426, section 3.2).
+        let max_bytes = if *scheme == "udp" { 65_507 } else { 256 << 10 };
+        let message_id = Self::MESSAGE_ID;
         format!(
-            "{name}: {{ format: cef, max_bytes: 256KiB, {more} \
-             syslog: {{ address: \"{scheme}://127.0.0.1:{port}\", header: rfc5424, {keys} }} }}"
+            "{name}: {{ format: cef, max_bytes: {max_bytes}, {more} syslog: {{ address: \"{scheme}://127.0.0.1:{port}\", \
+             header: rfc5424, message_id: {message_id}, {keys} }} }}"
         )
     }
 
