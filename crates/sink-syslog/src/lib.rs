@@ -21,8 +21,10 @@ pub use crate::options::{Address, Framing, Header, MessageOptions, Spread, Syslo
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::DateTime;
 use fault::Fault;
-use sink::{Answer, Batch, Limits, Record, Sink, Word};
+use sink::{Answer, Batch, Limits, Record, Severity, Sink, Word};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -134,6 +136,27 @@ pub fn preview(options: &MessageOptions, transport: Transport, record: &Record) 
         Transport::Tcp | Transport::Tls | Transport::Udp => composer.frame(record, &mut bytes),
     };
     bytes
+}
+
+/// The most bytes that a header takes, for any tenant of `options`: what `max_bytes` leaves for the payload is the rest.
+pub fn longest_header(options: &MessageOptions) -> usize {
+    let composer = Composer::new(&MessageOptions { max_bytes: None, ..options.clone() }, Transport::Udp);
+    // A tenant that has left the file is known by its Entra id, which is a GUID.
+    const STRANGER: &str = "00000000-0000-0000-0000-000000000000";
+    let header = |tenant: &str| {
+        let mut message = Vec::new();
+        let record = Record {
+            id: [0xff; 16],
+            tenant: Arc::from(tenant),
+            time: DateTime::UNIX_EPOCH,
+            severity: Severity::Informational,
+            // What is neither CEF nor LEEF has the TAG of RFC 3164 before it.
+            payload: Bytes::new(),
+        };
+        composer.message(&record, &mut message);
+        message.len()
+    };
+    options.hosts.keys().map(String::as_str).chain([STRANGER]).map(header).max().unwrap_or(0)
 }
 
 fn speech(transport: Transport) -> Speech {

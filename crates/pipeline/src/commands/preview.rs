@@ -18,7 +18,7 @@ use transform::View;
 use self::input::Alert;
 use crate::cli::PreviewArgs;
 use crate::exit::{Failure, FailureKind};
-use crate::lane::Rendering;
+use crate::lane::{Per, Rendering};
 use crate::registry;
 use crate::tenants::Tenants;
 
@@ -98,8 +98,12 @@ impl Wire {
             }
         };
         // Without the sink's filter: whoever asks for an alert wants to see it.
-        let rendering =
-            Rendering::new(registry::renderer(&sink.format), OnlyPlan::default(), Arc::new(Tenants::new(plan)));
+        let rendering = Rendering::new(
+            registry::renderer(&sink.format),
+            Per::Alert,
+            OnlyPlan::default(),
+            Arc::new(Tenants::new(plan)),
+        );
         Self { rendering, tenant_id: tenant.tenant_id.clone(), messages }
     }
 
@@ -111,7 +115,9 @@ impl Wire {
         let view = View::read(alert.shape, alert.raw.as_bytes()).expect(READ);
         let key = Key { time: view.updated(), id: *view.record_id(&self.tenant_id, false).as_bytes() };
         let bytes = Bytes::copy_from_slice(alert.raw.as_bytes());
-        self.rendering.record(&sender, &Entry { place: Place(0), key, flags: 0, bytes }).expect(READ)
+        let entry = Entry { place: Place(0), key, flags: 0, bytes };
+        let mut records = self.rendering.records(&sender, &entry).expect(READ);
+        records.next().expect("an alert gives at least one record")
     }
 
     fn bytes(&self, record: &Record) -> Vec<u8> {

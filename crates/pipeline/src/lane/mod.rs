@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub(crate) use crate::lane::rate::Rate;
-pub(crate) use crate::lane::rendering::{PARTIAL, Rendering};
+pub(crate) use crate::lane::rendering::{PARTIAL, Per, Rendering};
 
 use crate::lane::outbox::{Outbox, Parcel};
 use crate::lane::window::{End, Ticket, Window};
@@ -205,9 +205,16 @@ impl Lane {
         let sender = self.rendering.sender(&run.feed);
         for entry in &run.entries {
             let ticket = Ticket { entry: EntryRef { queue: run.queue, place: entry.place }, requeued: run.requeued };
-            match self.rendering.record(&sender, entry) {
-                Ok(record) => self.outbox.put(ticket, record),
-                Err(end) => self.account(ticket, end),
+            let ended = match self.rendering.records(&sender, entry) {
+                Ok(records) => {
+                    self.window.share(ticket, records.len());
+                    records.for_each(|record| self.outbox.put(ticket, record));
+                    None
+                }
+                Err(end) => Some(end),
+            };
+            if let Some(end) = ended {
+                self.account(ticket, end);
             }
         }
     }
@@ -268,8 +275,10 @@ impl Lane {
         }
     }
 
+    /// Accounts for an entry, or for one of its records; it counts once it has ended.
     fn account(&mut self, ticket: Ticket, end: End) {
-        match &end {
+        let Some(end) = self.window.end(ticket, end) else { return };
+        match end {
             End::Delivered => self.status.delivered.add(1),
             End::FilteredOut => self.status.filtered.add(1),
             End::SetAside(reason) => {
@@ -277,7 +286,6 @@ impl Lane {
                 tracing::warn!(sink = self.status.name, reason, "an alert is set aside as a dead letter");
             }
         }
-        self.window.end(ticket, end);
     }
 
     /// Sends nothing for this long. A wait that was longer stands.

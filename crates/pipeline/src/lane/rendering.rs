@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use journal::{Entry, FeedInfo};
 use pipeline_file::plan::{MinSeverity, OnlyPlan};
 use sink::Record;
-use transform::{Origin, RecordId, Renderer, Severity, Shape};
+use transform::{Origin, RecordId, Rendered, Renderer, Severity, Shape};
 
 use crate::lane::window::End;
 use crate::tenants::{Tenant, Tenants};
@@ -15,11 +15,24 @@ use crate::tenants::{Tenant, Tenants};
 /// Turns entries into records.
 pub(crate) struct Rendering {
     renderer: Renderer,
+    per: Per,
     only: OnlyPlan,
     tenants: Arc<Tenants>,
     scratch: Vec<u8>,
     /// What is rendered next stands in here. Records share their memory, a block at a time.
     block: BytesMut,
+    /// The records of an entry; its memory is kept for the next one.
+    records: Vec<Record>,
+}
+
+/// What a record stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Per {
+    /// An alert.
+    #[default]
+    Alert,
+    /// A piece of an alert's evidence.
+    Evidence,
 }
 
 /// What all entries of a run have in common.
@@ -39,8 +52,9 @@ enum Taken {
 }
 
 impl Rendering {
-    pub(crate) fn new(renderer: Renderer, only: OnlyPlan, tenants: Arc<Tenants>) -> Self {
-        Self { renderer, only, tenants, scratch: Vec::new(), block: BytesMut::with_capacity(BLOCK) }
+    pub(crate) fn new(renderer: Renderer, per: Per, only: OnlyPlan, tenants: Arc<Tenants>) -> Self {
+        let block = BytesMut::with_capacity(BLOCK);
+        Self { renderer, per, only, tenants, scratch: Vec::new(), block, records: Vec::new() }
     }
 
     /// Looks up, once for a run, who sent its entries.
@@ -56,8 +70,45 @@ impl Rendering {
         Sender { tenant, shape: Shape::from_source_kind(&feed.kind), taken }
     }
 
-    /// The record for an entry, or where the entry ends without one.
-    pub(crate) fn record(&mut self, sender: &Sender, entry: &Entry) -> Result<Record, End> {
+    /// The records for an entry, at least one, or how the entry ends without any.
+    pub(crate) fn records(
+        &mut self,
+        sender: &Sender,
+        entry: &Entry,
+    ) -> Result<impl ExactSizeIterator<Item = Record>, End> {
+        let shape = self.admit(sender, entry)?;
+        let origin = Origin {
+            tenant_id: &sender.tenant.id,
+            tenant_name: &sender.tenant.name,
+            partial: entry.flags & PARTIAL != 0,
+        };
+        let (block, records) = (&mut self.block, &mut self.records);
+        let mut keep = |rendered: Rendered, bytes: &[u8]| {
+            block.extend_from_slice(bytes);
+            records.push(Record {
+                id: *rendered.record_id.as_bytes(),
+                tenant: Arc::clone(&sender.tenant.name),
+                time: time(rendered.updated),
+                severity: severity(rendered.severity),
+                payload: block.split().freeze(),
+            });
+        };
+        let rendered = match self.per {
+            Per::Alert => {
+                // What the ledger knows a revision by is its record id.
+                let record_id = Some(RecordId::from_bytes(entry.key.id));
+                self.scratch.clear();
+                let rendered = self.renderer.render(shape, &origin, record_id, &entry.bytes, &mut self.scratch);
+                rendered.map(|rendered| keep(rendered, &self.scratch))
+            }
+            Per::Evidence => self.renderer.render_each_evidence(shape, &origin, &entry.bytes, keep),
+        };
+        rendered.map_err(|unreadable| End::SetAside(unreadable.to_string()))?;
+        Ok(self.records.drain(..))
+    }
+
+    /// The shape of an entry that goes out, or how it ends here.
+    fn admit(&self, sender: &Sender, entry: &Entry) -> Result<Shape, End> {
         match sender.taken {
             Taken::No => return Err(End::FilteredOut),
             Taken::Unknown => {
@@ -69,29 +120,7 @@ impl Rendering {
         let Some(shape) = sender.shape else {
             return Err(End::SetAside("its source is of a kind that this version does not know".to_owned()));
         };
-        if !self.takes_severity(shape, &entry.bytes) {
-            return Err(End::FilteredOut);
-        }
-        let origin = Origin {
-            tenant_id: &sender.tenant.id,
-            tenant_name: &sender.tenant.name,
-            partial: entry.flags & PARTIAL != 0,
-        };
-        // What the ledger knows a revision by is its record id.
-        let record_id = Some(RecordId::from_bytes(entry.key.id));
-        self.scratch.clear();
-        let rendered = self
-            .renderer
-            .render(shape, &origin, record_id, &entry.bytes, &mut self.scratch)
-            .map_err(|unreadable| End::SetAside(unreadable.to_string()))?;
-        self.block.extend_from_slice(&self.scratch);
-        Ok(Record {
-            id: *rendered.record_id.as_bytes(),
-            tenant: Arc::clone(&sender.tenant.name),
-            time: time(rendered.updated),
-            severity: severity(rendered.severity),
-            payload: self.block.split().freeze(),
-        })
+        if self.takes_severity(shape, &entry.bytes) { Ok(shape) } else { Err(End::FilteredOut) }
     }
 
     /// A severity that is unknown always passes: a new word of Microsoft's must not hide an alert.

@@ -98,6 +98,7 @@ struct Setting {
     drain: (Raise, Signal),
     stop: (Raise, Signal),
     only: OnlyPlan,
+    per: Per,
 }
 
 impl Setting {
@@ -126,13 +127,14 @@ impl Setting {
             drain: signal(),
             stop: signal(),
             only: OnlyPlan::default(),
+            per: Per::Alert,
         }
     }
 
     fn lane(&self) -> Lane {
         let id = self.journal.lanes()[0].id;
         let tenants = Arc::new(Tenants::default());
-        let rendering = Rendering::new(Renderer::json(Envelope::None), self.only.clone(), tenants);
+        let rendering = Rendering::new(Renderer::json(Envelope::None), self.per, self.only.clone(), tenants);
         let sink = Box::new(Scripted {
             destination: Arc::clone(&self.destination),
             answers: VecDeque::new(),
@@ -275,6 +277,29 @@ async fn what_is_open_when_a_lane_is_stopped_is_delivered_by_the_next() {
     assert_eq!(setting.backlog(), 20);
     assert_eq!(setting.drained().await, LaneEnd::Drained);
     assert_eq!(setting.arrived(), numbers(0..20));
+}
+
+/// Guarantee: an alert that goes out as several records ends with the last of them; one that is refused sets it aside, and
+/// its other records arrive all the same.
+#[tokio::test]
+async fn an_alert_of_several_records_ends_once() {
+    let mut setting = Setting::new(0, [Reply::Refuse(1)]).await;
+    setting.per = Per::Evidence;
+    let name = FeedName { tenant_id: TENANT.into(), source: "alerts".into() };
+    let feed = setting.journal.open_feed(&name, "mde_alerts").await.unwrap().id;
+    let with_evidence = |number| {
+        let json = format!(
+            r#"{{"id":"da{number}","lastUpdateTime":"2020-07-20T10:53:50.19Z","evidence":[{{"entityType":"File"}},{{"entityType":"Process"}},{{"entityType":"User"}}]}}"#
+        );
+        NewEntry { bytes: Bytes::from(json), ..entry(number) }
+    };
+    let entries = (0..3).map(with_evidence).collect();
+    let checkpoints = vec![("live".to_owned(), b"2".to_vec())];
+    let append = Append { feed, queue: QueueKind::Live, entries, checkpoints, reread: false };
+    setting.journal.append(append).await.unwrap();
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!(setting.arrived(), numbers([0, 0, 1, 1, 1, 2, 2, 2]));
+    assert_eq!((setting.status.delivered.get(), setting.status.dead_letters.get(), setting.backlog()), (2, 1, 0));
 }
 
 /// Guarantee: what the filter leaves out is counted and moves the mark; an unknown severity passes.

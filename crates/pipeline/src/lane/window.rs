@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use journal::{DeadLetter, EntryRef, LaneId, Place, QueueId, Run, Settlement};
 
 /// One entry on its way through a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket {
     pub(crate) entry: EntryRef,
     /// It was requeued: it is crossed off by itself, whatever the marks say.
@@ -27,8 +27,18 @@ pub(crate) struct Window {
     /// Queues whose first entry has ended, so that a settlement need not look at all of them.
     ready: BTreeSet<QueueId>,
     requeued: Vec<(EntryRef, End)>,
+    /// Entries with more than one record on their way.
+    shared: HashMap<Ticket, Shared>,
     /// Entries taken and not handed to a settlement.
     taken: usize,
+}
+
+/// An entry that ends with the last of its records.
+#[derive(Debug)]
+struct Shared {
+    left: usize,
+    /// How it ends, as far as its records have.
+    end: End,
 }
 
 #[derive(Debug)]
@@ -47,11 +57,38 @@ impl Window {
         }
     }
 
-    /// Accounts for an entry.
+    /// An entry goes out as so many records, more than none: it ends with the last of them.
+    pub(crate) fn share(&mut self, ticket: Ticket, records: usize) {
+        if records > 1 {
+            self.shared.insert(ticket, Shared { left: records, end: End::Delivered });
+        }
+    }
+
+    /// Accounts for an entry, or for one of its records. How the entry ended, where it has: one record that is set
+    /// aside sets it aside, however the others end.
     ///
     /// # Panics
     /// Where it was never taken or has ended before: the lane has lost count, and nothing may be settled any more.
-    pub(crate) fn end(&mut self, ticket: Ticket, end: End) {
+    pub(crate) fn end(&mut self, ticket: Ticket, end: End) -> Option<End> {
+        let end = self.joined(ticket, end)?;
+        self.end_entry(ticket, end.clone());
+        Some(end)
+    }
+
+    /// The end of an entry of which one more record has ended.
+    fn joined(&mut self, ticket: Ticket, end: End) -> Option<End> {
+        let Some(shared) = self.shared.get_mut(&ticket) else { return Some(end) };
+        shared.left -= 1;
+        if shared.end == End::Delivered {
+            shared.end = end;
+        }
+        if shared.left > 0 {
+            return None;
+        }
+        self.shared.remove(&ticket).map(|shared| shared.end)
+    }
+
+    fn end_entry(&mut self, ticket: Ticket, end: End) {
         if ticket.requeued {
             self.requeued.push((ticket.entry, end));
             return;
@@ -189,6 +226,26 @@ mod tests {
         assert!(settlement.marks.is_empty());
         assert_eq!(settlement.requeued, [EntryRef { queue: QUEUE, place: Place(1) }]);
         assert_ne!(window.len(), 0);
+    }
+
+    /// Guarantee: an entry of several records ends with the last of them, and is set aside where one of them is.
+    #[test]
+    fn an_entry_ends_with_the_last_of_its_records() {
+        for requeued in [false, true] {
+            let mut window = Window::default();
+            window.take(&run(0..2, requeued));
+            window.share(ticket(0, requeued), 3);
+            window.share(ticket(1, requeued), 1);
+            assert_eq!(window.end(ticket(1, requeued), End::Delivered), Some(End::Delivered));
+            assert_eq!(window.end(ticket(0, requeued), End::Delivered), None);
+            assert_eq!(window.end(ticket(0, requeued), End::SetAside("too large".into())), None);
+            let settled = window.settlement(LANE).map_or(0, |settlement| settlement.delivered);
+            assert_eq!(settled, u64::from(requeued), "the first entry is open");
+            let end = window.end(ticket(0, requeued), End::Delivered);
+            assert_eq!(end, Some(End::SetAside("too large".into())));
+            let settlement = window.settlement(LANE).unwrap();
+            assert_eq!((settlement.dead_letters.len(), window.len()), (1, 0));
+        }
     }
 
     #[test]
