@@ -59,6 +59,10 @@ impl<'a> Evidence<'a> {
         for item in self.kept.iter().flatten() {
             item.tell(fields);
         }
+        // Whoever a process ran as is the user where no other is named.
+        if let Some(process) = kept(Kind::Process) {
+            process.tell_user(fields);
+        }
         // Of equals the last is taken: the kinds stand in the order of how much they tell.
         if let Some(top) = self.kept.iter().flatten().rev().max_by_key(|item| item.weight) {
             top.tell_outcome(fields);
@@ -72,6 +76,7 @@ impl<'a> Evidence<'a> {
     pub(crate) fn tell_one(&self, item: &Item<'a>, fields: &mut Fields<'a>) {
         item.tell_file(fields);
         item.tell(fields);
+        item.tell_user(fields);
         item.tell_outcome(fields);
         if let Some(device) = &self.kept[Kind::Device as usize]
             && !item.is_of_another_device(device)
@@ -242,6 +247,9 @@ impl<'a> Item<'a> {
     /// Name, domain and SID must be of one user: where the alert names another than the evidence does, the alert's
     /// counts.
     fn tell_user(&self, fields: &mut Fields<'a>) {
+        if !matches!(self.kind, Kind::Process | Kind::User) {
+            return;
+        }
         let name = self.get(Member::AccountName).or(self.get(Member::UserPrincipal));
         let known = fields.get(Field::UserName);
         if known.is_some() && !known.raw().eq_ignore_ascii_case(name.raw()) {

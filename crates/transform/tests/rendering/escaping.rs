@@ -2,43 +2,16 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use transform::Shape;
+use transform::{LeefDelimiter, LeefVersion, Shape};
 
-use crate::support::cef;
+use crate::samples::hostile::HOSTILE;
+use crate::support::{Place, cef, leef_of, sanitise};
 
 /// Guarantees that the texts by which attackers forge fields, lines and terminals come out as text and nothing else.
 #[test]
 fn hostile_texts_stay_texts() {
     let long = "A".repeat(64 * 1024);
-    for text in [
-        "x dst=6.6.6.6 act=allow",
-        "x\tdst=6.6.6.6",
-        "x\nCEF:0|a|b|c|d|e|9|src=6.6.6.6",
-        "a\\|b",
-        "trailing\\",
-        "\\",
-        "=",
-        "|",
-        "\\=",
-        "\\n",
-        "\"] [evil@1 x=\"1",
-        "a\u{202e}gpj.exe",
-        "\u{1b}]0;pwn\u{7}",
-        "\u{9b}31m",
-        "a\0b",
-        "-- \"",
-        "%0a",
-        "${jndi:ldap://x}",
-        "=cmd|' /C calc'!A0",
-        "ends with |",
-        " blanks ",
-        "\u{feff}bom",
-        "a\u{2028}b\u{2029}c",
-        "\u{85}",
-        "\r\n",
-        "😀 \u{200d}",
-        &long,
-    ] {
+    for text in HOSTILE.iter().copied().chain([long.as_str()]) {
         let row = json!({"AlertTitle": text, "IoaDefinitionId": text, "AlertId": text, "FileName": text, "CommandLine": text, "Description": text,
                          "Url": text, "UserName": text, "MachineName": text, "ThreatName": text, "LogOnUsers": text, "ComputerDnsName": text});
         let line = cef(Shape::LegacyRow, &row.to_string());
@@ -51,6 +24,28 @@ fn hostile_texts_stay_texts() {
         for forged in ["dst", "x", "act", "src"] {
             assert_eq!(line.get(forged), None, "{text:?} forged {forged}");
         }
+        for version in LEEF_VERSIONS {
+            let line = leef_of(version, Shape::LegacyRow, &row.to_string());
+            let place = Place::Leef(delimiter(version));
+            assert_eq!(line.header[3], or(&sanitise(text, place, 255), "unknown"), "{text:?}");
+            for (key, limit) in [("fileName", 1023), ("processCommandLine", 4000), ("description", 4000), ("url", 1023)]
+            {
+                assert_eq!(line.get(key).unwrap_or_default(), sanitise(text, place, limit), "{key} of {text:?}");
+            }
+            for forged in ["dst", "x", "act", "src", "usrname"] {
+                assert_eq!(line.get(forged), None, "{text:?} forged {forged}");
+            }
+        }
+    }
+}
+
+const LEEF_VERSIONS: [LeefVersion; 3] =
+    [LeefVersion::V1, LeefVersion::V2(LeefDelimiter::CARET), LeefVersion::V2(LeefDelimiter::TAB)];
+
+fn delimiter(version: LeefVersion) -> char {
+    match version {
+        LeefVersion::V1 => '\t',
+        LeefVersion::V2(delimiter) => delimiter.get(),
     }
 }
 
@@ -108,21 +103,21 @@ fn says_nothing(text: &str) -> bool {
     word.is_empty() || word == "-" || word.eq_ignore_ascii_case("n/a") || word.eq_ignore_ascii_case("null")
 }
 
-/// The keys that hold one text each, with the longest that the standard gives them.
-const TEXTS: [(&str, &str, usize); 13] = [
-    ("Actor", "cs4", 4000),
-    ("Category", "cat", 1023),
-    ("CommandLine", "cs3", 4000),
-    ("Description", "msg", 1023),
-    ("DeviceID", "deviceExternalId", 255),
-    ("FileName", "fname", 1023),
-    ("Md5", "cs5", 4000),
-    ("RemediationAction", "act", 63),
-    ("Source", "sourceServiceName", 1023),
-    ("ThreatName", "cs1", 4000),
-    ("Url", "request", 1023),
-    ("UserDomain", "sntdom", 255),
-    ("UserName", "suser", 1023),
+/// The keys that hold one text each, with the longest that the standard gives them; in LEEF likewise.
+const TEXTS: [(&str, &str, usize, &str, usize); 13] = [
+    ("Actor", "cs4", 4000, "actor", 1023),
+    ("Category", "cat", 1023, "cat", 1023),
+    ("CommandLine", "cs3", 4000, "processCommandLine", 4000),
+    ("Description", "msg", 1023, "description", 4000),
+    ("DeviceID", "deviceExternalId", 255, "machineId", 255),
+    ("FileName", "fname", 1023, "fileName", 1023),
+    ("Md5", "cs5", 4000, "md5", 255),
+    ("RemediationAction", "act", 63, "action", 255),
+    ("Source", "sourceServiceName", 1023, "detectionSource", 255),
+    ("ThreatName", "cs1", 4000, "threatName", 1023),
+    ("Url", "request", 1023, "url", 1023),
+    ("UserDomain", "sntdom", 255, "domain", 255),
+    ("UserName", "suser", 1023, "usrName", 255),
 ];
 
 proptest! {
@@ -137,7 +132,7 @@ proptest! {
         members.push(format!("\"AlertTitle\":{}", spelled(&title, escape_all)));
         let line = cef(Shape::LegacyRow, &format!("{{{}}}", members.join(",")));
 
-        for ((name, key, limit), text) in TEXTS.iter().zip(&texts) {
+        for ((name, key, limit, ..), text) in TEXTS.iter().zip(&texts) {
             let expected = sanitise(text, Place::Extension, *limit);
             prop_assert!(expected.chars().count() <= *limit);
             if !says_nothing(text) {
@@ -151,54 +146,44 @@ proptest! {
         prop_assert!(line.get("devicePayloadId").is_some_and(|id| id.len() == 32));
         prop_assert_eq!(line.get("flexString2"), Some("contoso"));
         for (key, _) in &line.pairs {
-            let known = TEXTS.iter().any(|(_, known, _)| key == known || key == &format!("{known}Label"));
+            let known = TEXTS.iter().any(|(_, known, ..)| key == known || key == &format!("{known}Label"));
             let own = ["devicePayloadId", "flexString2", "flexString2Label", "filePath"];
             prop_assert!(known || own.contains(&key.as_str()), "{} was forged", key);
         }
     }
 }
 
-/// Where a text stands.
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    Header,
-    Extension,
-}
+proptest! {
+    /// Guarantees the same of LEEF, with any delimiter.
+    #[test]
+    fn a_line_of_leef_decodes_to_the_sanitised_texts(
+        texts in prop::collection::vec(text(), TEXTS.len()), title in text(), escape_all: bool,
+        version in prop_oneof![Just(LeefVersion::V1), delimiters().prop_map(LeefVersion::V2)],
+    ) {
+        let mut members: Vec<String> =
+            TEXTS.iter().zip(&texts).map(|((name, ..), text)| format!("\"{name}\":{}", spelled(text, escape_all))).collect();
+        members.push(format!("\"AlertTitle\":{}", spelled(&title, escape_all)));
+        let line = leef_of(version, Shape::LegacyRow, &format!("{{{}}}", members.join(",")));
 
-/// What a reader should see of a text of the input.
-fn sanitise(text: &str, place: Place, limit: usize) -> String {
-    let mut units: Vec<String> = text
-        .chars()
-        .map(|char| match char {
-            '\t' | '\u{2028}' | '\u{2029}' => " ".to_owned(),
-            '\n' | '\r' if place == Place::Header => " ".to_owned(),
-            '\n' | '\r' => char.to_string(),
-            _ if char.is_control() || is_mark(char) => format!("<U+{:04X}>", char as u32),
-            _ => char.to_string(),
-        })
-        .collect();
-    let is_blank = |unit: &String| matches!(unit.as_str(), " " | "\n" | "\r");
-    while units.last().is_some_and(is_blank) {
-        units.pop();
-    }
-    let leading = units.iter().take_while(|unit| is_blank(unit)).count();
-    units.drain(..leading);
-    let width = |unit: &String| unit.chars().count();
-    if units.iter().map(width).sum::<usize>() <= limit {
-        return units.concat();
-    }
-    let mut kept = String::new();
-    for unit in units {
-        if kept.chars().count() + width(&unit) > limit - 1 {
-            break;
+        let place = Place::Leef(delimiter(version));
+        for ((name, .., key, limit), text) in TEXTS.iter().zip(&texts) {
+            let expected = sanitise(text, place, *limit);
+            prop_assert!(expected.chars().count() <= *limit);
+            if !says_nothing(text) {
+                prop_assert_eq!(line.get(key).unwrap_or_default(), expected, "{}", name);
+            }
         }
-        kept += &unit;
+        prop_assert!(line.get("recordId").is_some_and(|id| id.len() == 32));
+        prop_assert_eq!((line.get("tenant"), line.get("sev")), (Some("contoso"), Some("1")));
+        for (key, _) in &line.pairs {
+            let known = TEXTS.iter().any(|(.., known, _)| key == known);
+            let own = ["recordId", "tenant", "tenantId", "sev", "severityName", "category", "filePath", "alertTitle"];
+            prop_assert!(known || own.contains(&key.as_str()), "{} was forged", key);
+        }
     }
-    format!("{}…", kept.trim_end_matches(' '))
 }
 
-fn is_mark(char: char) -> bool {
-    let ranges = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{206f}', '\u{e0000}'..='\u{e007f}'];
-    ranges.iter().any(|range| range.contains(&char))
-        || "\u{ad}\u{61c}\u{180e}\u{feff}\u{fff9}\u{fffa}\u{fffb}".contains(char)
+fn delimiters() -> impl Strategy<Value = LeefDelimiter> {
+    prop::sample::select("\t!#$%&'*,;?@^`~".chars().collect::<Vec<_>>())
+        .prop_map(|char| LeefDelimiter::new(char).expect("it is one of them"))
 }
