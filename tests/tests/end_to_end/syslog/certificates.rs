@@ -37,7 +37,7 @@ fn wrong_certificates_send_nothing_and_say_what_to_do() {
     let mended = cases.iter().map(Wrong::mended).collect();
     let files: Vec<_> = cases.iter().map(|case| case.way.clone()).collect();
     place.set_up(&site.simulator, &tenants, &Settings::beside_cef(sinks));
-    let halted = place.start(&["run", "--once", "--within", "20s"]).finish(Duration::from_secs(60));
+    let halted = place.start(&["run", "--once", "--within", "60s"]).finish(Duration::from_secs(90));
     assert_eq!(halted.code(), Some(3), "{}", halted.log);
     cases.iter().for_each(|case| case.expect_said(&halted.log));
     let expected = Expected::read(&site, &place.output());
@@ -52,7 +52,7 @@ fn wrong_certificates_send_nothing_and_say_what_to_do() {
     rsyslog.kill();
     rsyslog.start();
     place.set_up(&site.simulator, &tenants, &Settings::beside_cef(mended));
-    place.start(&["run", "--once", "--within", "60s"]).finish(Duration::from_secs(90)).assert_done();
+    place.start(&["run", "--once", "--within", "120s"]).finish(Duration::from_secs(150)).assert_done();
     for way in &files {
         let receiver = if way.name.ends_with("syslog_ng") { &syslog_ng } else { &rsyslog };
         let once = Arrived { messages: expected.len(), ..Arrived::default() };

@@ -26,9 +26,10 @@ fn nothing_acknowledged_is_lost() {
 
     let running = place.start(&["run", "--once"]);
     let mut tail = Tail::of(&way.file);
-    let step = alerts as usize / (KILLS + 2);
+    // The last kill comes when half of the alerts are still to be sent, or somewhat fewer on a machine that is busy.
+    let step = alerts as usize / (2 * KILLS);
     for kill in 0..KILLS {
-        let taken = tail.lines() + step;
+        let taken = (step * (kill + 1)).max(tail.lines() + step / 4);
         wait_until("the receiver has taken more", || tail.lines() >= taken);
         assert_eq!(receiver.kill().signal(), Some(9));
         assert!(tail.lines() < alerts as usize, "kill {kill} came under load");

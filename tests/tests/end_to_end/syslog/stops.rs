@@ -40,9 +40,10 @@ fn stops_lose_nothing(framing: &str, rate: &str, alerts: u32) {
 
     let running = place.start(&["run", "--once"]);
     let mut tail = Tail::of(&receiver.only_way().file);
-    let step = alerts as usize / (STOPS + 2);
+    // The last stop comes when half of the alerts are still to be sent, or somewhat fewer on a machine that is busy.
+    let step = alerts as usize / (2 * STOPS);
     for stop in 0..STOPS {
-        let taken = tail.lines() + step;
+        let taken = (step * (stop + 1)).max(tail.lines() + step / 4);
         wait_until("the receiver has taken more", || tail.lines() >= taken);
         let ended = if stop % 2 == 0 { receiver.kill() } else { receiver.terminate() };
         assert_eq!((ended.signal(), ended.code()), if stop % 2 == 0 { (Some(9), None) } else { (None, Some(0)) });

@@ -36,7 +36,7 @@ fn every_transport_delivers_every_byte() {
     let ways = sinks.len();
     place.set_up(&site.simulator, &tenants, &Settings::beside_cef(sinks));
     let started = Instant::now();
-    place.start(&["run", "--once"]).finish(Duration::from_secs(600)).assert_done();
+    place.start(&["run", "--once"]).finish(Duration::from_secs(900)).assert_done();
     println!("{ways} ways at once in {:.0?}", started.elapsed());
 
     let expected = Expected::read(&site, &place.output());
