@@ -62,6 +62,11 @@ pub(crate) fn lost(peer: &str, error: &Error) -> Fault {
     Fault::retry(what).caused_by(error.to_string()).advise(advice_on_losing(error.kind()))
 }
 
+/// Whether an error says what is wrong with TLS, rather than that the connection is lost.
+pub(crate) fn is_tls(error: &Error) -> bool {
+    tls::inside(error).is_some()
+}
+
 fn from_finding(what: String, finding: Finding) -> Fault {
     let fault = match finding.verdict {
         Verdict::Halt => Fault::halt(what),

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use fault::Fault;
 use sink::{Answer, Batch, Fates};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::answers::{Answers, Handed};
 use crate::classify;
 use crate::connect::Connector;
 use crate::cuts::Cuts;
@@ -25,22 +26,6 @@ pub(crate) enum Request {
     Flush(oneshot::Sender<()>),
     Probe(oneshot::Sender<Result<(), Fault>>),
     Send(Handed),
-}
-
-/// A batch that is handed over.
-pub(crate) struct Handed {
-    pub(crate) batch: Batch,
-    /// The failures that the lane had heard of when it sent this: what it sent in ignorance of one must not overtake
-    /// what that failure has left open.
-    pub(crate) failures_heard: u64,
-    /// Let go once there is room for another batch.
-    pub(crate) room: OwnedSemaphorePermit,
-}
-
-/// An answer, with the number of failures up to it.
-pub(crate) struct Told {
-    pub(crate) answer: Answer,
-    pub(crate) failures: u64,
 }
 
 /// What a connection speaks.
@@ -60,46 +45,9 @@ pub(crate) struct Keeper {
     pub(crate) reconnect: Option<Duration>,
     pub(crate) requests: UnboundedReceiver<Request>,
     pub(crate) answers: Answers,
-    /// The receiver ends connections without TLS's farewell, so that its end proves nothing.
-    pub(crate) ends_rudely: bool,
-}
-
-/// The way back to the lane.
-pub(crate) struct Answers {
-    told: UnboundedSender<Told>,
-    failures: u64,
-    last_fault: Option<Fault>,
-}
-
-impl Answers {
-    pub(crate) fn new(told: UnboundedSender<Told>) -> Self {
-        Self { told, failures: 0, last_fault: None }
-    }
-
-    pub(crate) fn tell(&self, answer: Answer) {
-        // A sink that is gone needs no answer.
-        let _ = self.told.send(Told { answer, failures: self.failures });
-    }
-
-    /// Tells what a failure has left open.
-    pub(crate) fn fail(&mut self, fault: &Fault, answers: Vec<Answer>) {
-        if answers.iter().any(|answer| !matches!(answer.fates, Fates::Settled)) {
-            self.failures += 1;
-            self.last_fault = Some(fault.clone());
-        }
-        answers.into_iter().for_each(|answer| self.tell(answer));
-    }
-
-    /// The batch, unless it was sent in ignorance of a failure: then it is left open as well.
-    pub(crate) fn admit(&self, handed: Handed) -> Option<(Batch, OwnedSemaphorePermit)> {
-        match &self.last_fault {
-            Some(fault) if handed.failures_heard < self.failures => {
-                self.tell(Answer { batch: handed.batch.id, fates: Fates::Open(fault.clone()), ease: None });
-                None
-            }
-            _ => Some((handed.batch, handed.room)),
-        }
-    }
+    /// The receiver's end was no answer to ours before: it came without TLS's farewell, or crossed ours. So it proves
+    /// nothing, and records are settled by time instead.
+    pub(crate) end_proves_nothing: bool,
 }
 
 /// How a session ended.
@@ -265,7 +213,8 @@ impl Session {
         tokio::select! {
             biased;
             happening = self.wire.happening() => match happening {
-                Ok(happening) => self.happened(&happening, keeper)?,
+                Ok(Happening::Ended) if self.is_half_closed() => self.parted(keeper).await?,
+                Ok(happening) => self.happened(&happening)?,
                 Err(error) => return Err(self.lost(keeper, error).await),
             },
             request = keeper.requests.recv(), if self.ending.is_none() => match request {
@@ -298,7 +247,7 @@ impl Session {
     }
 
     /// Goes on with an ending, where one has begun.
-    async fn progress_of_ending(&mut self, keeper: &Keeper) -> Result<Option<End>, Fault> {
+    async fn progress_of_ending(&mut self, keeper: &mut Keeper) -> Result<Option<End>, Fault> {
         let Some(ending) = &mut self.ending else { return Ok(None) };
         if self.dialogue.is_done() {
             // A flush that needed no half-close leaves the connection as it is.
@@ -309,30 +258,35 @@ impl Session {
             tell_flushed(self.ending.take().map(|ending| ending.flushed).unwrap_or_default());
             return Ok(None);
         }
-        let proves = keeper.speech == Speech::Syslog && !keeper.ends_rudely;
+        let proves = keeper.speech == Speech::Syslog && !keeper.end_proves_nothing;
         if proves && !ending.half_closed && self.dialogue.farewell(&mut self.wire.out) {
             ending.half_closed = true;
-            self.wire.end_writing().await.map_err(|error| classify::lost(&self.wire.peer, &error))?;
+            if let Err(error) = self.wire.end_writing().await {
+                return Err(self.lost(keeper, error).await);
+            }
         }
         Ok(None)
     }
 
-    fn happened(&mut self, happening: &Happening, keeper: &Keeper) -> Result<(), Fault> {
+    fn happened(&mut self, happening: &Happening) -> Result<(), Fault> {
         match *happening {
             Happening::Came(count) => self.dialogue.hear(self.wire.came(count), &self.wire.peer, Instant::now()),
             Happening::Flushed | Happening::Wrote => {
                 self.dialogue.wrote(&self.wire.out, Instant::now());
                 Ok(())
             }
-            Happening::Ended if self.is_half_closed() => {
-                self.dialogue.parted();
-                while let Some(answer) = self.dialogue.settled() {
-                    keeper.answers.tell(answer);
-                }
-                Ok(())
-            }
             Happening::Ended => Err(Fault::retry(format!("{} has ended the connection", self.wire.peer))),
         }
+    }
+
+    /// The receiver has ended its side after we ended ours.
+    async fn parted(&mut self, keeper: &mut Keeper) -> Result<(), Fault> {
+        if !self.wire.is_answered().await {
+            keeper.end_proves_nothing = true;
+            return Err(Fault::retry(format!("{} has ended the connection before it had our end", self.wire.peer)));
+        }
+        self.dialogue.parted();
+        Ok(())
     }
 
     fn is_half_closed(&self) -> bool {
@@ -362,12 +316,11 @@ impl Session {
         }
     }
 
-    /// What a failed read or write means. A receiver that refuses us says why before it goes, and that may be unread.
+    /// What a failed read or write means.
     async fn lost(&mut self, keeper: &mut Keeper, error: io::Error) -> Fault {
-        let rude = error.kind() == io::ErrorKind::UnexpectedEof && self.is_half_closed();
-        keeper.ends_rudely |= rude;
-        let last_words = timeout(LAST_WORDS_TIME, self.wire.last_words()).await;
-        classify::lost(&self.wire.peer, last_words.ok().flatten().as_ref().unwrap_or(&error))
+        keeper.end_proves_nothing |= error.kind() == io::ErrorKind::UnexpectedEof && self.is_half_closed();
+        let reason = self.wire.reason(error).await;
+        classify::lost(&self.wire.peer, &reason)
     }
 }
 
@@ -375,7 +328,5 @@ impl Session {
 const FLUSH_TIME: Duration = Duration::from_secs(20);
 /// How long a connection with nothing on its way may take to close.
 const GOODBYE_TIME: Duration = Duration::from_secs(1);
-/// How long a refusal that was sent before a connection was lost is looked for.
-const LAST_WORDS_TIME: Duration = Duration::from_millis(100);
 /// How long a receiver that was parted from may take to end its side.
 const PROBE_TIME: Duration = Duration::from_secs(3);

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answers;
 mod classify;
 mod connect;
 mod cuts;
@@ -28,9 +29,10 @@ use sink::{Answer, Batch, Limits, Record, Severity, Sink, Word};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::answers::{Answers, Handed, Told};
 use crate::connect::Connector;
 use crate::cuts::Cuts;
-use crate::keeper::{Answers, Handed, Keeper, Request, Speech, Told};
+use crate::keeper::{Keeper, Request, Speech};
 use crate::message::Composer;
 use crate::udp::Datagrams;
 
@@ -59,7 +61,15 @@ impl SyslogSink {
         let answers = Answers::new(telling);
         if options.transport == Transport::Udp {
             let takes_turns = options.spread == Spread::RoundRobin && options.addresses.len() > 1;
-            let datagrams = Datagrams { connector, takes_turns, composer, cuts, requests: requests_taken, answers };
+            let datagrams = Datagrams {
+                connector,
+                takes_turns,
+                reconnect: options.reconnect,
+                composer,
+                cuts,
+                requests: requests_taken,
+                answers,
+            };
             tokio::spawn(datagrams.run());
         } else {
             let keeper = Keeper {
@@ -70,7 +80,7 @@ impl SyslogSink {
                 reconnect: options.reconnect,
                 requests: requests_taken,
                 answers,
-                ends_rudely: false,
+                end_proves_nothing: false,
             };
             tokio::spawn(keeper.run());
         }

@@ -61,11 +61,14 @@ impl Relp {
 
     async fn hear_welcome(&mut self, wire: &mut Wire) -> Result<(), Fault> {
         loop {
-            let happening = wire.happening().await.map_err(|error| classify::lost(&wire.peer, &error))?;
-            let count = match happening {
-                Happening::Came(count) => count,
-                Happening::Ended => return Err(no_relp(&wire.peer, "it ended the connection after `open`")),
-                Happening::Flushed | Happening::Wrote => continue,
+            let count = match wire.happening().await {
+                Ok(Happening::Came(count)) => count,
+                Ok(Happening::Ended) => return Err(no_relp(&wire.peer, "it ended the connection after `open`")),
+                Ok(Happening::Flushed | Happening::Wrote) => continue,
+                Err(error) => {
+                    let reason = wire.reason(error).await;
+                    return Err(classify::lost(&wire.peer, &reason));
+                }
             };
             let mut bytes = wire.came(count);
             let answer = self.reader.read(&mut bytes);
@@ -80,8 +83,6 @@ impl Relp {
     fn answered(&mut self, answer: relp_frame::Answer, peer: &str) -> Result<(), Fault> {
         match answer.kind {
             Kind::ServerClose => Err(Fault::retry(format!("{peer} closes the RELP session"))),
-            // The answer to our `close`.
-            Kind::Response { .. } if self.said_goodbye && self.unacknowledged.is_empty() => Ok(()),
             Kind::Response { code: 200, .. } => self.acknowledged(answer.transaction, peer),
             Kind::Response { code, text, .. } => Err(Fault::retry(format!("{peer} refused a message: {code} {text}"))
                 .advise("The receiver's own log says why; the message stays in the journal and goes again.")),
@@ -192,11 +193,11 @@ impl Dialogue for Relp {
 impl Taken {
     fn give_up(self, fault: &Fault) -> Answer {
         let records = self.batch.records.len();
-        let fates = if self.accepted == 0 && records > 0 {
-            Fates::Open(fault.clone())
-        } else {
-            let fate = |index| if index < self.accepted { Fate::Settled } else { Fate::Open(fault.clone()) };
-            Fates::Each((0..records).map(fate).collect())
+        let fate = |index| if index < self.accepted { Fate::Settled } else { Fate::Open(fault.clone()) };
+        let fates = match self.accepted {
+            accepted if accepted == records => Fates::Settled,
+            0 => Fates::Open(fault.clone()),
+            _ => Fates::Each((0..records).map(fate).collect()),
         };
         Answer { batch: self.batch.id, fates, ease: None }
     }
@@ -308,6 +309,24 @@ mod tests {
             let answers = session.give_up(&fault);
             assert!(matches!(answers[0].fates, Fates::Open(_)), "{bytes:?}");
         }
+    }
+
+    /// Scenario: acknowledgements and the receiver's farewell come in one piece.
+    /// Guarantee: each batch is settled, open, or both in part, as it was acknowledged.
+    #[test]
+    fn a_farewell_leaves_open_what_is_not_acknowledged() {
+        let (mut session, mut out) = (session(), Outgoing::default());
+        for id in 0..3 {
+            session.take(messages(id, 2));
+        }
+        session.compose(&mut out);
+        let fault =
+            hear(&mut session, "2 rsp 6 200 OK\n3 rsp 6 200 OK\n4 rsp 6 200 OK\n0 serverclose 0\n").unwrap_err();
+        let answers = session.give_up(&fault);
+        assert!(matches!(answers[0].fates, Fates::Settled), "{answers:?}");
+        let Fates::Each(halves) = &answers[1].fates else { panic!("half of it is open: {answers:?}") };
+        assert!(matches!(halves[..], [Fate::Settled, Fate::Open(_)]), "{halves:?}");
+        assert!(matches!(answers[2].fates, Fates::Open(_)), "{answers:?}");
     }
 
     /// Guarantee: a receiver that acknowledges nothing for 90 seconds is given up, a silence with nothing to

@@ -17,9 +17,9 @@ use crate::wire::Outgoing;
 /// Batches that were written, or will be, and are not settled.
 ///
 /// A successful write only means that our own system has the bytes. They are taken to have arrived once so many more
-/// were written that neither our send buffer nor a receiver's usual one can hold them any longer; or once the connection
-/// has stayed open so long that the system would have noticed a peer that takes nothing; or once the peer, having read
-/// to our end, has ended its side too.
+/// were written that our send buffer and what a receiver that keeps up leaves unread cannot hold them any longer (one
+/// that does not keep up may leave more, as the README says); or once the connection has stayed open so long that the
+/// system would have noticed a peer that takes nothing; or once the peer, having read to our end, has ended its side too.
 pub(crate) struct Unconfirmed {
     composer: Arc<Composer>,
     cuts: Arc<Cuts>,

@@ -1,15 +1,20 @@
 //! One connection: bytes out, bytes in, both at any time.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
+use tokio::time::timeout;
 
+use crate::classify;
 use crate::connect::{Connection, Stream};
 
 /// A connection with what waits to be written to it.
 pub(crate) struct Wire {
-    reading: ReadHalf<Stream>,
-    writing: WriteHalf<Stream>,
+    stream: Stream,
     pub(crate) peer: String,
     pub(crate) out: Outgoing,
     incoming: Box<[u8]>,
@@ -41,9 +46,8 @@ pub(crate) enum Happening {
 
 impl Wire {
     pub(crate) fn new(connection: Connection) -> Self {
-        let (reading, writing) = tokio::io::split(connection.stream);
-        let incoming = vec![0; INCOMING].into();
-        Self { reading, writing, peer: connection.peer, out: Outgoing::default(), incoming }
+        let Connection { stream, peer } = connection;
+        Self { stream, peer, out: Outgoing::default(), incoming: vec![0; INCOMING].into() }
     }
 
     /// What came, given its number of bytes.
@@ -53,40 +57,65 @@ impl Wire {
 
     /// Waits for the next thing to happen. Dropping it loses nothing.
     pub(crate) async fn happening(&mut self) -> io::Result<Happening> {
-        let out = self.out.rest();
-        let writing = &mut self.writing;
-        let put = async { if out.is_empty() { writing.flush().await.map(|()| 0) } else { writing.write(out).await } };
-        tokio::select! {
-            biased;
-            came = self.reading.read(&mut self.incoming) => match came? {
-                0 => Ok(Happening::Ended),
-                count => Ok(Happening::Came(count)),
-            },
-            put = put, if !self.out.is_flushed() => match put? {
-                0 => {
-                    self.out.unflushed = false;
-                    Ok(Happening::Flushed)
-                }
-                count => {
-                    self.out.advance(count);
-                    Ok(Happening::Wrote)
-                }
-            },
+        poll_fn(|context| self.poll_happening(context)).await
+    }
+
+    fn poll_happening(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Happening>> {
+        let mut stream = Pin::new(&mut self.stream);
+        let mut incoming = ReadBuf::new(&mut self.incoming);
+        if let Poll::Ready(read) = stream.as_mut().poll_read(context, &mut incoming) {
+            let came = read.map(|()| incoming.filled().len());
+            return Poll::Ready(came.map(|count| if count == 0 { Happening::Ended } else { Happening::Came(count) }));
+        }
+        if self.out.is_flushed() {
+            return Poll::Pending;
+        }
+        if self.out.rest().is_empty() {
+            ready!(stream.poll_flush(context))?;
+            self.out.unflushed = false;
+            return Poll::Ready(Ok(Happening::Flushed));
+        }
+        match ready!(stream.poll_write(context, self.out.rest()))? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => {
+                self.out.advance(count);
+                Poll::Ready(Ok(Happening::Wrote))
+            }
         }
     }
 
     /// Says that nothing more will be written.
     pub(crate) async fn end_writing(&mut self) -> io::Result<()> {
-        self.writing.shutdown().await
+        self.stream.shutdown().await
     }
 
-    /// The error that is still to be read after a failed write, if any.
-    pub(crate) async fn last_words(&mut self) -> Option<io::Error> {
+    /// Whether the peer's end, read after [`Wire::end_writing`], answers ours, so that it had everything by then. An end
+    /// that crossed ours on the way is no answer: what we wrote meanwhile is lost, and a reset follows.
+    pub(crate) async fn is_answered(&self) -> bool {
+        let socket = self.stream.socket();
+        // Over TLS the farewell is read before TCP's own end.
+        let ended = timeout(TCP_END_TIME, socket.peek(&mut [0])).await;
+        // A socket has no peer any more once each side has the other's end, or after a reset, which leaves an error.
+        let has_no_peer = socket.peer_addr().is_err_and(|error| error.kind() == io::ErrorKind::NotConnected);
+        matches!(ended, Ok(Ok(0))) && has_no_peer && matches!(socket.take_error(), Ok(None))
+    }
+
+    /// The reason for an error: a receiver that refuses us says why before it goes, and that may still be unread when
+    /// a write fails.
+    pub(crate) async fn reason(&mut self, error: io::Error) -> io::Error {
+        match timeout(LAST_WORDS_TIME, self.last_words()).await {
+            Ok(Some(words)) => words,
+            _ => error,
+        }
+    }
+
+    async fn last_words(&mut self) -> Option<io::Error> {
         loop {
-            match self.reading.read(&mut self.incoming).await {
+            match self.stream.read(&mut self.incoming).await {
                 Ok(0) => return None,
                 Ok(_) => {}
-                Err(error) => return Some(error),
+                // Any other error only says again that the connection is lost.
+                Err(error) => return Some(error).filter(classify::is_tls),
             }
         }
     }
@@ -147,3 +176,52 @@ impl Outgoing {
 const INCOMING: usize = 8 << 10;
 /// Written bytes that are kept at the head of the buffer before the rest is moved there.
 const COMPACT: usize = 128 << 10;
+/// How long a refusal that was sent before a connection was lost is looked for.
+const LAST_WORDS_TIME: Duration = Duration::from_millis(100);
+/// How long a peer that has said goodbye over TLS may take to end TCP.
+const TCP_END_TIME: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A wire, and its other end.
+    async fn wire() -> (Wire, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (other_end, peer) = listener.accept().await.unwrap();
+        (Wire::new(Connection { stream: Stream::Plain(stream), peer: peer.to_string() }), other_end)
+    }
+
+    async fn end(wire: &mut Wire) {
+        wire.end_writing().await.unwrap();
+        assert!(matches!(wire.happening().await.unwrap(), Happening::Ended));
+    }
+
+    /// Guarantee: the end of a peer that has read to ours is an answer to it.
+    #[tokio::test]
+    async fn the_end_of_a_peer_that_read_everything_is_an_answer() {
+        let (mut wire, mut other_end) = wire().await;
+        wire.out.buffer().extend_from_slice(b"message\n");
+        while !wire.out.is_flushed() {
+            wire.happening().await.unwrap();
+        }
+        let reading = tokio::spawn(async move { other_end.read_to_end(&mut Vec::new()).await.unwrap() });
+        end(&mut wire).await;
+        assert_eq!(reading.await.unwrap(), 8);
+        assert!(wire.is_answered().await);
+    }
+
+    /// Scenario: the peer goes while a message is on its way, and its end is read only after we have ended ours.
+    /// Guarantee: that end is no answer, for the message is lost.
+    #[tokio::test]
+    async fn the_end_of_a_peer_that_had_gone_is_no_answer() {
+        let (mut wire, other_end) = wire().await;
+        drop(other_end);
+        wire.stream.write_all(b"message\n").await.unwrap();
+        end(&mut wire).await;
+        assert!(!wire.is_answered().await);
+    }
+}

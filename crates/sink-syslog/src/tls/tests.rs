@@ -1,6 +1,7 @@
 //! Handshakes with real receivers on loopback.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use fault::{Fault, Verdict};
@@ -15,6 +16,7 @@ use super::receiver::{Then, TlsReceiver, options};
 use crate::classify;
 use crate::connect::{Connection, Connector};
 use crate::options::{Address, TlsOptions, Transport};
+use crate::wire::Wire;
 
 const VERSIONS: [&[&SupportedProtocolVersion]; 2] = [&[&TLS12], &[&TLS13]];
 
@@ -296,4 +298,29 @@ fn assert_halts<T>(outcome: Result<T, Fault>, case: &str, words: &[&str]) -> Str
     }
     assert!(!text.contains('\n'), "{case}: {text}");
     text
+}
+
+/// Scenario: a write fails while a refusal of our certificate, which TLS 1.3 lets come late, is still to be read.
+/// Guarantee: the refusal is the reason that a person is told.
+#[tokio::test]
+async fn a_refusal_is_the_reason_for_a_failed_write() {
+    let authority = Authority::root("an authority");
+    let theirs = authority.issue(&server(&["127.0.0.1"]));
+    let address = TlsReceiver::new(VERSIONS[1], &theirs).asking(authority.roots()).listen().await;
+    let connection = Sender::trusting(&authority).connect(address).await.unwrap();
+    connection.stream.socket().peek(&mut [0]).await.unwrap();
+    let reason = Wire::new(connection).reason(ErrorKind::BrokenPipe.into()).await;
+    let fault = classify::lost("peer", &reason);
+    assert_eq!(fault.verdict(), Verdict::Halt);
+    assert!(fault.advice().unwrap().contains("`tls.cert`"), "{fault:?}");
+}
+
+/// Guarantee: where a connection is lost, the farewell that is missing afterwards does not hide why.
+#[tokio::test]
+async fn a_missing_farewell_is_no_reason_for_a_loss() {
+    let authority = Authority::root("an authority");
+    let theirs = authority.issue(&server(&["127.0.0.1"]));
+    let address = TlsReceiver::new(VERSIONS[1], &theirs).then(Then::Leave).listen().await;
+    let mut wire = Wire::new(Sender::trusting(&authority).connect(address).await.unwrap());
+    assert_eq!(wire.reason(ErrorKind::TimedOut.into()).await.kind(), ErrorKind::TimedOut);
 }
