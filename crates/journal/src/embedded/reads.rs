@@ -25,15 +25,18 @@ impl Reads {
         Ok(Self { desk })
     }
 
-    /// Has the thread read. Where nobody waits for it any more, it is done all the same.
+    /// Has the thread read. Where nobody waits for it any more when its turn comes, it is left out: a lane asks anew
+    /// after every answer that it hears meanwhile, and each of these reads would delay the next.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let (answer, answered) = oneshot::channel();
         let read = move || {
-            // A caller that went away reads it again.
-            let _ = answer.send(work());
+            if !answer.is_closed() {
+                // A caller that went away reads it again.
+                let _ = answer.send(work());
+            }
         };
         self.desk.send(Box::new(read)).map_err(|_| JournalError::Closed)?;
         answered.await.unwrap_or(Err(JournalError::Closed))
