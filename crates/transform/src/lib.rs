@@ -4,6 +4,8 @@ mod budget;
 mod cef;
 mod columns;
 mod evidence;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod json;
 mod leef;
 mod lexer;

@@ -5,7 +5,7 @@ mod population;
 mod programs;
 
 use serde_json::Value;
-use transform::{Budget, LeefDelimiter, LeefVersion, Renderer};
+use transform::{Budget, LeefDelimiter, LeefVersion, Renderer, ticks};
 
 use crate::parsers::population::alerts;
 use crate::parsers::programs::{lognormalizer, python, tenzir};
@@ -53,7 +53,7 @@ fn cefp_reads_cef() {
 /// that the guide does not allow.
 #[test]
 fn a_strict_reader_reads_leef() {
-    for (format, version) in [("LEEF:1.0", LeefVersion::V1), ("LEEF:2.0", LeefVersion::V2(LeefDelimiter::CARET))] {
+    for (format, version) in [("LEEF:1.0", LeefVersion::V1), ("LEEF:2.0", CARET)] {
         let records = records(format);
         let Some(answers) = python("leef_reader.py", &records) else { return };
         assert_eq!(answers.len(), records.len());
@@ -92,23 +92,65 @@ fn the_strict_reader_is_strict() {
     }
 }
 
-/// Guarantees that Tenzir's parsers read what we read. In the long run alone: the program is large.
+/// Guarantees that Tenzir's parsers read what we read, but for what the README names. In the long run alone: the
+/// program is large.
 #[test]
 fn tenzir_reads_cef_and_leef() {
-    for (format, parser) in
-        [("CEF:0", "parse_cef"), ("CEF:1", "parse_cef"), ("LEEF:1.0", "parse_leef"), ("LEEF:2.0", "parse_leef")]
-    {
+    for format in ["CEF:0", "CEF:1", "LEEF:1.0", "LEEF:2.0"] {
         let records = records(format);
+        let parser = if format.starts_with("CEF") { "parse_cef" } else { "parse_leef" };
         let Some(answers) = tenzir(parser, &records) else { return };
         assert_eq!(answers.len(), records.len());
-        for (record, read) in records.iter().zip(answers) {
-            tenzir_agrees(record, &read);
+        let mut asked = 0;
+        for (record, answer) in records.iter().zip(answers) {
+            let read = &answer["read"];
+            if is_misread_by_tenzir(record) {
+                continue;
+            }
+            asked += 1;
+            let (line, header, pairs) = match format {
+                "LEEF:1.0" => (Line::decode_leef(record, LeefVersion::V1), TENZIR_LEEF, &read["attributes"]),
+                "LEEF:2.0" => (Line::decode_leef(record, CARET), TENZIR_LEEF, &read["attributes"]),
+                _ => (Line::decode(record), TENZIR_CEF, &read["extension"]),
+            };
+            let header: Vec<_> = header.iter().map(|field| read[field].as_str().unwrap_or_default()).collect();
+            assert_eq!(header, line.header, "{record}");
+            let pairs = pairs.as_object().unwrap_or_else(|| panic!("Tenzir refuses {record}"));
+            assert_eq!(pairs.len(), line.pairs.len(), "{record}");
+            for (key, value) in &line.pairs {
+                // LEEF has no escapes, but it resolves some.
+                let resolved = format.starts_with("LEEF") && value.contains('\\');
+                assert!(resolved || is_tenzirs(&pairs[key], value), "{key} is {} in {record}", pairs[key]);
+            }
         }
+        assert!(asked > 300, "{asked} of {} are no proof", records.len());
     }
 }
 
-fn tenzir_agrees(record: &str, read: &Value) {
-    println!("{record}\n{read}");
+const TENZIR_CEF: &[&str] = &["device_vendor", "device_product", "device_version", "signature_id", "name", "severity"];
+const TENZIR_LEEF: &[&str] = &["vendor", "product_name", "product_version", "event_class_id"];
+const CARET: LeefVersion = LeefVersion::V2(LeefDelimiter::CARET);
+
+/// It takes quotes for quotes, across values and keys, and in LEEF a backslash before the delimiter for an escape of it;
+/// in CEF it counts bars in the values as the header's, and knows no backslash that stands for itself in the header.
+fn is_misread_by_tenzir(record: &str) -> bool {
+    if record.starts_with("LEEF:") {
+        return ["\"", "\\\t", "\\^"].iter().any(|misread| record.contains(misread));
+    }
+    let (header, extension) = record.split_at(header_end(record));
+    extension.contains(['|', '"']) || header.contains('\\')
+}
+
+/// It makes numbers, truths and times of what looks like them, nothing of `nan`, and takes quotes around a whole value
+/// away.
+fn is_tenzirs(read: &Value, value: &str) -> bool {
+    match read {
+        Value::String(read) if read == value || value == format!("\"{read}\"") => true,
+        Value::String(read) => ticks(read).is_some() && ticks(read) == ticks(value),
+        Value::Number(read) => value.parse::<f64>().ok() == read.as_f64(),
+        Value::Bool(read) => value == read.to_string(),
+        _ => value.parse::<f64>().is_ok_and(|number| !number.is_finite()),
+    }
 }
 
 /// The reader's header and pairs are ours, each of them and no more.
@@ -144,6 +186,12 @@ fn render(renderer: &Renderer, shape: transform::Shape, raw: &str) -> String {
 
 /// The line of CEF with a blank behind its header.
 fn with_blank(record: &str) -> String {
+    let (header, extension) = record.split_at(header_end(record));
+    format!("{header} {extension}")
+}
+
+/// The place behind the seventh bar of a line of CEF.
+fn header_end(record: &str) -> usize {
     let bytes = record.as_bytes();
     let mut bars = 0;
     let mut at = 0;
@@ -155,5 +203,5 @@ fn with_blank(record: &str) -> String {
         }
         at += 1;
     }
-    format!("{} {}", &record[..at], &record[at..])
+    at
 }

@@ -28,7 +28,8 @@ pub(super) fn python(program: &str, lines: &[String]) -> Option<Vec<Value>> {
 pub(super) fn tenzir(parser: &str, lines: &[String]) -> Option<Vec<Value>> {
     let program = named_in_full("ATP_TENZIR", "Tenzir 6.20")?;
     let mut command = Command::new(program);
-    command.arg(format!("from_stdin {{ read_lines }} | this = line.{parser}() | write_ndjson"));
+    command
+        .arg(format!("from_stdin {{ read_lines }} | this = {{read: line.{parser}()}} | to_stdout {{ write_ndjson }}"));
     ask(command, lines, "Tenzir")
 }
 
