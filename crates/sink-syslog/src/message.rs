@@ -16,8 +16,6 @@ mod strict_parsers;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write as _;
-
 use sink::Record;
 
 use crate::options::{Framing, Header, MessageOptions, Transport};
@@ -73,7 +71,8 @@ impl Composer {
             None => self.message(record, out),
             Some(Framing::Lf) => self.line(record, out),
             Some(Framing::OctetCounting) => self.counted(record, out, |length, out| {
-                write!(out, "{length} ").expect("writing into a vector does not fail")
+                out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+                out.push(b' ');
             }),
         }
     }

@@ -3,8 +3,6 @@
 
 mod answer;
 
-use std::io::Write as _;
-
 pub(crate) use answer::{Answer, AnswerReader, Kind};
 
 /// The transaction number after `transaction`; 0 before the first. The last is followed by 1 again.
@@ -24,7 +22,12 @@ pub(crate) fn write(out: &mut Vec<u8>, transaction: u32, command: &str, data: &[
 /// Appends what stands before `length` bytes of data; the data and a line feed belong behind it.
 pub(crate) fn write_head(out: &mut Vec<u8>, transaction: u32, command: &str, length: usize) {
     debug_assert!((1..=LAST_TRANSACTION).contains(&transaction), "{transaction} is no transaction number");
-    write!(out, "{transaction} {command} {length}").expect("writing into a vector does not fail");
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(digits.format(transaction).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(command.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(digits.format(length).as_bytes());
     if length > 0 {
         out.push(b' ');
     }

@@ -27,7 +27,9 @@ pub(crate) struct Outgoing {
     bytes: Vec<u8>,
     at: usize,
     written: u64,
-    /// What was written may still be held back by TLS.
+    /// TLS stands between us and the socket, and may hold back what was written.
+    over_tls: bool,
+    /// What was written may still be held back.
     unflushed: bool,
 }
 
@@ -47,7 +49,8 @@ pub(crate) enum Happening {
 impl Wire {
     pub(crate) fn new(connection: Connection) -> Self {
         let Connection { stream, peer } = connection;
-        Self { stream, peer, out: Outgoing::default(), incoming: vec![0; INCOMING].into() }
+        let out = Outgoing { over_tls: matches!(stream, Stream::Tls(_)), ..Outgoing::default() };
+        Self { stream, peer, out, incoming: vec![0; INCOMING].into() }
     }
 
     /// What came, given its number of bytes.
@@ -154,7 +157,7 @@ impl Outgoing {
     fn advance(&mut self, wrote: usize) {
         self.at += wrote;
         self.written += wrote as u64;
-        self.unflushed = true;
+        self.unflushed = self.over_tls;
         if self.at == self.bytes.len() {
             self.bytes.clear();
             self.at = 0;
