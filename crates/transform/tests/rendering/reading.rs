@@ -263,9 +263,11 @@ fn render_all(raw: &[u8]) -> bool {
 
 /// An alert with a place where it is damaged.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
-    let alert = r#"{"id":"da6_-1","incidentId":-1.5e+3,"severity":"Low","x":[1,[true,{"a":null}],"\u00e9\\\"\ud83d"],
+    let alert = r##"{"id":"da6_-1","incidentId":-1.5e+3,"severity":"Low","x":[1,[true,{"a":null}],"\u00e9\\\"\ud83d"],
         "relatedUser":{"userName":"u","domainName":null},"lastUpdateTime":"2020-07-20T10:53:50.19Z","description":"a\n|=\\b",
-        "FileName":"f","FilePath":"C:\\d","IpAddress":"::1","evidence":[{"entityType":"File","fileName":"f","sha1":"a"},{"entityType":"User"}]}"#;
+        "FileName":"f","FilePath":"C:\\d","IpAddress":"::1","evidence":[{"entityType":"File","fileName":"f","sha1":"a"},{"entityType":"User"},
+        {"@odata.type":"#x.processEvidence","imageFile":{"fileName":"f"},"userAccount":{"accountName":null},"verdict":"malicious"}],
+        "mitreTechniques":["T1",null,[2],"T3"],"AttackTechniques":"[\"T4\"]"}"##;
     let bytes = prop_oneof![prop::sample::select(b"{}[]\",:\\/u0-+.eE19tfn \n\0\x7f\x80\xff".to_vec()), any::<u8>()];
     (0..alert.len(), 0_usize..3, prop::collection::vec(bytes, 0..4)).prop_map(|(at, removed, inserted)| {
         let mut damaged = alert.as_bytes().to_vec();
