@@ -96,6 +96,24 @@ pub(crate) enum Source {
     Whole(Field),
 }
 
+impl Source {
+    /// The one field that it shows, so that nothing is begun where that says nothing.
+    pub(crate) const fn field(self) -> Option<Field> {
+        match self {
+            Self::Address(field)
+            | Self::FirstAddress(field)
+            | Self::Flag(field)
+            | Self::Integer(field)
+            | Self::Ipv4(field)
+            | Self::Ipv6(field)
+            | Self::Text(field)
+            | Self::Time(field)
+            | Self::Whole(field) => Some(field),
+            _ => None,
+        }
+    }
+}
+
 const fn row(worth: Worth, source: Source, cef: Option<CefKey>, leef: Option<LeefKey>) -> Column {
     Column { source, worth, cef, leef }
 }

@@ -87,7 +87,9 @@ impl<F: Format> Line<'_, F> {
         }
         let first = out.len();
         for ((column, &most), size) in COLUMNS.iter().zip(&self.plan.most).zip(&mut sizes) {
+            let is_absent = column.source.field().is_some_and(|field| !self.record.view.text(field).is_some());
             if most > 0
+                && !is_absent
                 && let Some(key) = self.format.key(column)
             {
                 *size = self.write_pair(column, &key, most, first, out);

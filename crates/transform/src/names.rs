@@ -50,12 +50,17 @@ impl<T: Copy, const N: usize> Names<T, N> {
             return None;
         }
         let peers = &self.entries[usize::from(self.starts[length])..usize::from(self.starts[length + 1])];
+        let first = name.first()? | CASE;
         peers
             .iter()
-            .find(|(peer, _)| peer.as_bytes().first() == name.first() && peer.as_bytes() == name)
-            .or_else(|| peers.iter().find(|(peer, _)| peer.as_bytes().eq_ignore_ascii_case(name)))
+            // Most names of an alert are not known, and most of those differ in their first letter.
+            .filter(|(peer, _)| peer.as_bytes()[0] | CASE == first)
+            .find(|(peer, _)| peer.as_bytes() == name || peer.as_bytes().eq_ignore_ascii_case(name))
             .map(|&(_, stands_for)| stands_for)
     }
 }
 
 const LONGEST: usize = 32;
+
+/// What tells a small letter of ASCII from a capital.
+const CASE: u8 = 0x20;

@@ -110,8 +110,8 @@ impl<'a> Iterator for Pieces<'a, '_> {
 
     fn next(&mut self) -> Option<Piece<'a>> {
         let &first = self.rest.first()?;
-        if !self.stops.0[usize::from(first)] {
-            let run = self.rest.iter().position(|&byte| self.stops.0[usize::from(byte)]).unwrap_or(self.rest.len());
+        if !self.stops.has(first) {
+            let run = self.stops.first_in(self.rest);
             return Some(Piece::Run(self.take(run)));
         }
         Some(Piece::Char(match first {
@@ -178,36 +178,64 @@ fn hex(digits: &[u8]) -> u32 {
 
 /// The bytes that end a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Stops([bool; 256]);
+pub(crate) struct Stops {
+    table: [bool; 256],
+    /// Those of printable ASCII, the backslash aside: the same twice where there is one.
+    own: [u8; 2],
+}
 
 impl Stops {
-    /// The backslash, controls, all that is not ASCII, and a format's own characters.
+    /// The backslash, controls, all that is not ASCII, and a format's own characters: one, or two.
     pub(crate) const fn controls_and(own: &[u8]) -> Self {
-        let mut stops = BACKSLASH_AND_NON_ASCII.0;
+        let mut table = BACKSLASH_AND_NON_ASCII.table;
         let mut byte = 0;
         while byte < 0x20 {
-            stops[byte] = true;
+            table[byte] = true;
             byte += 1;
         }
-        stops[0x7f] = true;
+        table[0x7f] = true;
+        let own = [own[0], own[own.len() - 1]];
+        table[own[0] as usize] = true;
+        table[own[1] as usize] = true;
+        Self { table, own }
+    }
+
+    const fn has(&self, byte: u8) -> bool {
+        self.table[byte as usize]
+    }
+
+    /// How many bytes come before the first of these: sixteen are looked at in one step.
+    fn first_in(&self, bytes: &[u8]) -> usize {
         let mut at = 0;
-        while at < own.len() {
-            stops[own[at] as usize] = true;
-            at += 1;
+        for block in bytes.as_chunks::<16>().0 {
+            if self.may_be_in(block) {
+                break;
+            }
+            at += block.len();
         }
-        Self(stops)
+        at + bytes[at..].iter().position(|&byte| self.has(byte)).unwrap_or(bytes.len() - at)
+    }
+
+    /// Whether one of these may be among them; no branch depends on a byte, so that all are compared at once.
+    fn may_be_in(&self, block: &[u8; 16]) -> bool {
+        let [first, second] = self.own;
+        let stops = block.iter().fold(0, |found, &byte| {
+            let is_odd = !(0x20..0x7f).contains(&byte) | (byte == b'\\');
+            found | u8::from(is_odd | (byte == first) | (byte == second))
+        });
+        stops != 0
     }
 }
 
 const fn backslash_and_non_ascii() -> Stops {
-    let mut stops = [false; 256];
-    stops[b'\\' as usize] = true;
+    let mut table = [false; 256];
+    table[b'\\' as usize] = true;
     let mut byte = 0x80;
     while byte < 256 {
-        stops[byte] = true;
+        table[byte] = true;
         byte += 1;
     }
-    Stops(stops)
+    Stops { table, own: [b'\\'; 2] }
 }
 
 static BACKSLASH_AND_NON_ASCII: Stops = backslash_and_non_ascii();
