@@ -225,7 +225,7 @@ pub(crate) const WINDOW: usize = 128;
 /// Messages that are written together while others are on their way.
 const TOGETHER: usize = WINDOW / 2;
 /// Bytes that are composed before they can be written.
-const AHEAD: usize = 64 << 10;
+const AHEAD: usize = 256 << 10;
 /// How long `open` may take.
 const OPEN_TIME: Duration = Duration::from_secs(10);
 /// How long messages may stay without any acknowledgement: librelp's own limit for a session.

@@ -27,9 +27,7 @@ pub(crate) struct Outgoing {
     bytes: Vec<u8>,
     at: usize,
     written: u64,
-    /// TLS stands between us and the socket, and may hold back what was written.
-    over_tls: bool,
-    /// What was written may still be held back.
+    /// What was written may still be held back by TLS.
     unflushed: bool,
 }
 
@@ -49,8 +47,7 @@ pub(crate) enum Happening {
 impl Wire {
     pub(crate) fn new(connection: Connection) -> Self {
         let Connection { stream, peer } = connection;
-        let out = Outgoing { over_tls: matches!(stream, Stream::Tls(_)), ..Outgoing::default() };
-        Self { stream, peer, out, incoming: vec![0; INCOMING].into() }
+        Self { stream, peer, out: Outgoing::default(), incoming: vec![0; INCOMING].into() }
     }
 
     /// What came, given its number of bytes.
@@ -157,7 +154,7 @@ impl Outgoing {
     fn advance(&mut self, wrote: usize) {
         self.at += wrote;
         self.written += wrote as u64;
-        self.unflushed = self.over_tls;
+        self.unflushed = true;
         if self.at == self.bytes.len() {
             self.bytes.clear();
             self.at = 0;
