@@ -1,31 +1,34 @@
 #![doc = include_str!("../README.md")]
 
+mod archive;
 mod classify;
+mod disk;
+#[cfg(test)]
+mod kills;
+mod line_file;
+mod options;
 mod output;
+mod rotated;
+mod settings;
+mod stream;
+
+pub use crate::options::{Compression, FileOptions, Keep, Paths, Rotate};
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use fault::Fault;
-use sink::{Answer, Batch, BatchId, Fates, Limits, Record, Sink, Word};
-use tokio::task::JoinHandle;
+use sink::{Answer, Batch, BatchId, Fates, Limits, Sink, Word};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use crate::output::Output;
 
-/// Lines on their way to the output.
-struct Lines {
-    output: Output,
-    /// The lines of a batch, in one piece, so that they are one write. Its memory is kept for the next batch: buffers of
-    /// this size that come and go on one thread and another are what a process grows by.
-    buffer: Vec<u8>,
-}
-
-/// Lines to a file or to standard output.
+/// Lines to files or to standard output.
 pub struct FileSink {
     word: Word,
-    output: Arc<Mutex<Lines>>,
-    writing: Option<(BatchId, JoinHandle<Result<(), Fault>>)>,
+    output: Arc<Mutex<Output>>,
+    writing: Option<(BatchId, JoinHandle<Fates>)>,
     answered: Option<Answer>,
 }
 
@@ -35,32 +38,28 @@ impl FileSink {
     /// # Errors
     /// Standard output is closed.
     pub fn standard_output() -> Result<Self, Fault> {
-        Ok(Self::new(Word::BestEffort, Output::standard_output()?))
+        Ok(Self::new(Output::standard_output()?))
     }
 
-    /// A sink onto a file, which is made where it is missing. Its folder must exist.
+    /// A sink onto files, which are made where they are missing. Their outer folder must exist.
     ///
     /// # Errors
-    /// The file cannot be opened for writing.
+    /// The one file cannot be opened for writing, or the folder of several cannot be listed; the group is not known; a
+    /// path is one that a rotated file could have.
+    pub fn files(options: FileOptions) -> Result<Self, Fault> {
+        Output::open(options).map(Self::new)
+    }
+
+    /// A sink onto one file that is never rotated.
+    ///
+    /// # Errors
+    /// As [`Self::files`].
     pub fn file(path: impl Into<PathBuf>) -> Result<Self, Fault> {
-        let output = Output::file(path.into())?;
-        let word = if output.is_regular() { Word::Durable } else { Word::BestEffort };
-        Ok(Self::new(word, output))
+        Self::files(FileOptions { paths: Paths::One(path.into()), mode: None, group: None, rotate: None })
     }
 
-    fn new(word: Word, output: Output) -> Self {
-        Self {
-            word,
-            output: Arc::new(Mutex::new(Lines { output, buffer: Vec::with_capacity(LINES) })),
-            writing: None,
-            answered: None,
-        }
-    }
-
-    /// Writes on a thread that may block.
-    fn write(&self, records: Arc<[Record]>) -> JoinHandle<Result<(), Fault>> {
-        let output = Arc::clone(&self.output);
-        tokio::task::spawn_blocking(move || output.lock().unwrap_or_else(PoisonError::into_inner).write(&records))
+    fn new(output: Output) -> Self {
+        Self { word: output.word(), output: Arc::new(Mutex::new(output)), writing: None, answered: None }
     }
 }
 
@@ -76,7 +75,8 @@ impl Sink for FileSink {
 
     async fn send(&mut self, batch: Batch) -> Result<(), Fault> {
         debug_assert!(self.writing.is_none(), "the lane keeps to the limits");
-        self.writing = Some((batch.id, self.write(batch.records)));
+        let output = Arc::clone(&self.output);
+        self.writing = Some((batch.id, spawn_blocking(move || lock(&output).write(&batch.records))));
         Ok(())
     }
 
@@ -87,12 +87,8 @@ impl Sink for FileSink {
         let Some((batch, writing)) = &mut self.writing else {
             return std::future::pending().await;
         };
-        let (batch, written) = (*batch, finished(writing).await);
+        let (batch, fates) = (*batch, writing.await.unwrap_or_else(|ended| Fates::Open(failed(ended))));
         self.writing = None;
-        let fates = match written {
-            Ok(()) => Fates::Settled,
-            Err(fault) => Fates::Open(fault),
-        };
         Answer { batch, fates, ease: None }
     }
 
@@ -103,26 +99,17 @@ impl Sink for FileSink {
     }
 
     async fn probe(&mut self) -> Result<(), Fault> {
-        finished(&mut self.write(Arc::from([]))).await
+        let output = Arc::clone(&self.output);
+        spawn_blocking(move || lock(&output).probe()).await.unwrap_or_else(|ended| Err(failed(ended)))
     }
 }
 
-async fn finished(writing: &mut JoinHandle<Result<(), Fault>>) -> Result<(), Fault> {
-    writing.await.unwrap_or_else(|ended| Err(Fault::retry("failed to write a batch").caused_by(ended)))
+fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
+    output.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Lines {
-    fn write(&mut self, records: &[Record]) -> Result<(), Fault> {
-        self.buffer.clear();
-        for record in records {
-            self.buffer.extend_from_slice(&record.payload);
-            self.buffer.push(b'\n');
-        }
-        let written = self.output.write(&self.buffer);
-        // A single record may be larger than a batch; it is no measure for those that follow.
-        self.buffer.shrink_to(LINES);
-        written
-    }
+fn failed(ended: JoinError) -> Fault {
+    Fault::retry("failed to write a batch").caused_by(ended)
 }
 
 /// One batch at a time keeps the order when a write fails; the lane renders the next meanwhile. Larger batches would save
