@@ -4,6 +4,7 @@
 //! What cannot be built is given up with [`Told`] in hand, the proof that its fault was told: nothing is left out of a
 //! plan in silence.
 
+mod format;
 mod journal;
 mod secret;
 mod sinks;

@@ -2,6 +2,7 @@
 //! descriptions. Every key is optional here though the schema may require it: a value with a fault is taken out before
 //! these are made, so that all that stands beside it is still checked.
 
+mod format;
 mod sink;
 mod source;
 mod syslog;
@@ -13,9 +14,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(crate) use self::sink::{
-    CefKeys, Envelope, Format, FormatKeys, FormatName, Only, Severity, Sink, SinkFile, TenantChoice,
-};
+pub(crate) use self::format::{CefKeys, Envelope, Format, FormatKeys, FormatName, LeefKeys};
+pub(crate) use self::sink::{Only, Per, Severity, Sink, SinkFile, TenantChoice};
 pub(crate) use self::source::{AlertsExport, MdeAlerts, Quota, Source, TokenVersion};
 pub(crate) use self::syslog::{Facility, Syslog, SyslogTls};
 pub(crate) use self::tenant::{Cloud, Credential, Endpoints, Region, Secret, SecretReference, Tenant};

@@ -20,7 +20,6 @@ const fn key(path: &'static str, until_then: &'static str) -> Later {
 const USE_A_SECRET: &str = "use `client_secret`";
 const USE_A_SOURCE: &str = "use `mde_alerts` or `alerts_export`";
 const USE_ANOTHER_SINK: &str = "use `syslog` or `file`";
-const NAME_A_FORMAT: &str = "write `format: cef` or `format: json`";
 
 const LATER: &[Later] = &[
     key("http", ""),
@@ -48,17 +47,12 @@ const LATER: &[Later] = &[
     key("sinks.*.time", ""),
     key("sinks.*.fields", ""),
     key("sinks.*.redact", ""),
-    key("sinks.*.per", ""),
     key("sinks.*.allow", ""),
     key("sinks.*.plaintext", ""),
     key("sinks.*.splunk_hec", USE_ANOTHER_SINK),
     key("sinks.*.kafka", USE_ANOTHER_SINK),
     key("sinks.*.file.rotate", "let another program rotate the file"),
     key("sinks.*.file.mode", "set the umask of the process"),
-    key("sinks.*.format.leef", NAME_A_FORMAT),
-    // Its other settings are there: it needs a `format` beside it.
-    Later { path: "sinks.*.for", values: &["qradar"], until_then: "write `format: cef` beside it" },
-    Later { path: "sinks.*.format", values: &["leef"], until_then: NAME_A_FORMAT },
     Later { path: "sinks.*.format.json.schema", values: &["ecs", "ocsf", "cim"], until_then: "use `raw`" },
     Later { path: "sinks.*.updates", values: &["changed", "first"], until_then: "use `every`" },
 ];

@@ -1,5 +1,6 @@
 //! The checked plan: what the file means, ready to be built. It knows no runtime.
 
+mod format;
 mod syslog;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use self::format::{CefPlan, CefVersionPlan, EnvelopePlan, FormatPlan, LeefPlan, LeefVersionPlan};
 pub use self::syslog::{
     AddressPlan, FACILITIES, FramingPlan, HeaderPlan, SpreadPlan, SyslogPlan, TlsPlan, TransportPlan,
 };
@@ -137,6 +139,11 @@ pub struct SinkPlan {
     pub from: Start,
     /// How an alert is written.
     pub format: FormatPlan,
+    /// For what a record is made.
+    pub per: PerPlan,
+    /// The most bytes of a record in a file, its line break not counted, at least 1,024; `None` for no limit, and for
+    /// destinations that limit what they make of a record.
+    pub max_bytes: Option<u64>,
     /// What it gets.
     pub only: OnlyPlan,
     /// Records in a second, at most.
@@ -156,36 +163,13 @@ pub enum Start {
     Since(Duration),
 }
 
-/// How an alert is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FormatPlan {
-    /// CEF 0.
-    Cef(CefPlan),
-    /// What the API sent, with or without an envelope.
-    Json {
-        /// `wrap` puts tenant, record id and update time around it.
-        envelope: EnvelopePlan,
-    },
-}
-
-/// The header of a CEF line; `None` where the mapping's own value stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CefPlan {
-    /// Device Vendor.
-    pub vendor: Option<String>,
-    /// Device Product.
-    pub product: Option<String>,
-    /// Device Version.
-    pub version: Option<String>,
-}
-
-/// What stands around raw JSON.
+/// For what a record is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EnvelopePlan {
-    /// Nothing.
-    None,
-    /// Tenant, record id and update time.
-    Wrap,
+pub enum PerPlan {
+    /// One for an alert.
+    Alert,
+    /// One for each piece of an alert's evidence, and one for an alert without any.
+    Evidence,
 }
 
 /// What a sink gets.

@@ -68,8 +68,7 @@ pub(crate) enum Profile {
 /// What a profile sets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    /// How an alert is written; `None` where that comes with a later version.
-    pub(crate) format: Option<FormatName>,
+    pub(crate) format: FormatName,
     pub(crate) header: HeaderPlan,
     /// On TCP and TLS; `None` for what the transport asks for.
     pub(crate) framing: Option<FramingPlan>,
@@ -102,20 +101,19 @@ impl Profile {
 
     /// The table's row.
     pub(crate) fn settings(self) -> Settings {
-        use FormatName::{Cef, Json};
+        use FormatName::{Cef, Json, Leef};
         use HeaderPlan::{None as NoHeader, Rfc3164, Rfc5424};
         const LF: Option<FramingPlan> = Some(FramingPlan::Lf);
         const KIB: u64 = 1 << 10;
         let row = |format, header, framing, max_bytes| Settings { format, header, framing, max_bytes };
         match self {
-            Self::Arcsight => row(Some(Cef), Rfc3164, LF, Some(8 * KIB)),
-            // LEEF is not yet in this version: `later` says so.
-            Self::Qradar => row(None, Rfc3164, LF, Some(4 * KIB)),
-            Self::Sentinel => row(Some(Cef), Rfc3164, LF, Some(8 * KIB)),
-            Self::Sc4s => row(Some(Cef), Rfc5424, LF, Some(64 * KIB)),
-            Self::Splunk => row(Some(Json), NoHeader, LF, None),
-            Self::Elastic => row(Some(Cef), Rfc5424, LF, None),
-            Self::Generic => row(Some(Cef), Rfc5424, None, Some(8 * KIB)),
+            Self::Arcsight => row(Cef, Rfc3164, LF, Some(8 * KIB)),
+            Self::Qradar => row(Leef, Rfc3164, LF, Some(4 * KIB)),
+            Self::Sentinel => row(Cef, Rfc3164, LF, Some(8 * KIB)),
+            Self::Sc4s => row(Cef, Rfc5424, LF, Some(64 * KIB)),
+            Self::Splunk => row(Json, NoHeader, LF, None),
+            Self::Elastic => row(Cef, Rfc5424, LF, None),
+            Self::Generic => row(Cef, Rfc5424, None, Some(8 * KIB)),
         }
     }
 }

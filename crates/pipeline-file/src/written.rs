@@ -2,6 +2,7 @@
 
 mod address;
 mod amount;
+mod format;
 mod name;
 mod several;
 mod syslog;
@@ -14,6 +15,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 
 pub(crate) use self::address::Endpoint;
 pub(crate) use self::amount::{Begin, Bytes, PerSecond, Percentage, Size, Span, Unit};
+pub(crate) use self::format::Delimiter;
 pub(crate) use self::name::{EnvName, Guid, Name, NonEmpty};
 pub(crate) use self::several::OneOrSeveral;
 pub(crate) use self::syslog::{AppName, Fingerprint, MessageId, ServerName, SyslogAddress, TimeZone, scheme, token};
@@ -103,6 +105,7 @@ pub(crate) fn wrong_form(format: &str, text: &str, least: Option<&str>, most: Op
         Bytes::FORMAT => amount::out_of_bounds::<Bytes>(text, least, most),
         AppName::FORMAT => AppName::read(text).err(),
         Begin::FORMAT => Begin::read(text).err(),
+        Delimiter::FORMAT => Delimiter::read(text).err(),
         EnvName::FORMAT => EnvName::read(text).err(),
         Endpoint::FORMAT => Endpoint::read(text).err(),
         Fingerprint::FORMAT => Fingerprint::read(text).err(),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline_file::plan::{
-    DestinationPlan, EnvelopePlan, FormatPlan, FramingPlan, HeaderPlan, SourceKind, Start, TokenEndpoint, TransportPlan,
+    DestinationPlan, EnvelopePlan, FormatPlan, FramingPlan, HeaderPlan, LeefVersionPlan, SourceKind, Start,
+    TokenEndpoint, TransportPlan,
 };
 use pipeline_file::{Plan, SecretSource, load, schema};
 use serde_json::Value;
@@ -25,16 +26,18 @@ fn the_example_loads() {
     let tenants: Vec<_> = plan.tenants.iter().map(|tenant| (tenant.name.as_str(), tenant.enabled)).collect();
     assert_eq!(tenants, [("contoso", true), ("contoso-uk", true), ("fabrikam", true), ("lab", false)]);
     let sinks: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
-    assert_eq!(sinks, ["arcsight", "lake", "old-siem", "siem", "terminal"]);
+    assert_eq!(sinks, ["arcsight", "lake", "old-siem", "qradar", "siem", "terminal"]);
     assert!(plan.journal.path.is_absolute() && plan.journal.path.ends_with("deploy/data"));
     assert_eq!(plan.sinks[0].from, Start::Since(Duration::from_secs(86_400)));
     assert_eq!(plan.sinks[1].format, FormatPlan::Json { envelope: EnvelopePlan::Wrap });
-    let DestinationPlan::Syslog(siem) = &plan.sinks[3].destination else { panic!("syslog") };
+    let FormatPlan::Leef(leef) = &plan.sinks[3].format else { panic!("LEEF") };
+    assert_eq!(leef.version, LeefVersionPlan::V2 { delimiter: '^' });
+    let DestinationPlan::Syslog(siem) = &plan.sinks[4].destination else { panic!("syslog") };
     assert_eq!((siem.transport, siem.addresses.len(), siem.header), (TransportPlan::Tls, 3, HeaderPlan::Rfc5424));
     assert_eq!((siem.framing, siem.max_bytes), (Some(FramingPlan::OctetCounting), Some(32 << 10)));
     let hosts: Vec<&str> = siem.hosts.values().map(String::as_str).collect();
     assert_eq!(hosts, ["atp-contoso", "atp-contoso-uk", "atp-fabrikam", "atp-lab"]);
-    assert_eq!(plan.sinks[4].destination, DestinationPlan::StandardOutput);
+    assert_eq!(plan.sinks[5].destination, DestinationPlan::StandardOutput);
 }
 
 /// The smallest useful file, which stands in the example's first comment, loads as well.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline_file::plan::{
-    AddressPlan, CefPlan, DestinationPlan, EnvelopePlan, FormatPlan, FramingPlan, HeaderPlan, MinSeverity, QuotaPlan,
-    SourceKind, SourcePlan, SpreadPlan, Start, SyslogPlan, TenantPattern, TlsPlan, TokenEndpoint, TransportPlan,
+    AddressPlan, CefPlan, CefVersionPlan, DestinationPlan, EnvelopePlan, FormatPlan, FramingPlan, HeaderPlan, LeefPlan,
+    LeefVersionPlan, MinSeverity, PerPlan, QuotaPlan, SourceKind, SourcePlan, SpreadPlan, Start, SyslogPlan,
+    TenantPattern, TlsPlan, TokenEndpoint, TransportPlan,
 };
 use pipeline_file::{Environment, Plan, SecretSource, check};
 
@@ -58,6 +59,7 @@ fn defaults_hold() {
     assert_eq!(plan.journal.remember, Duration::from_secs(30 * 86_400));
     let sink = &plan.sinks[0];
     assert_eq!((sink.from, sink.max_rate, sink.was.as_deref()), (Start::Now, None, None));
+    assert_eq!((sink.per, sink.max_bytes), (PerPlan::Alert, None));
     assert_eq!(sink.format, FormatPlan::Cef(CefPlan::default()));
     assert_eq!(sink.destination, DestinationPlan::StandardOutput);
 }
@@ -218,12 +220,11 @@ fn paths_are_absolute() {
 /// A sink's keys mean what they say.
 #[test]
 fn sinks_are_planned() {
-    let keys = "format: { cef: { vendor: Contoso, version: '2' } }, file: { path: x }, from: 90m, was: old, max_rate: 5/s, \
+    let keys = "format: cef, file: { path: x }, from: 90m, was: old, max_rate: 5/s, per: evidence, max_bytes: 4KiB, \
                 only: { tenants: [ 'con*', { labels: { tier: gold } } ], min_severity: medium }";
     let plan = plan("labels: { tier: gold }", MDE, keys);
     let sink = &plan.sinks[0];
-    let cef = CefPlan { vendor: Some("Contoso".into()), product: None, version: Some("2".into()) };
-    assert_eq!(sink.format, FormatPlan::Cef(cef));
+    assert_eq!((sink.per, sink.max_bytes), (PerPlan::Evidence, Some(4_096)));
     assert_eq!(sink.from, Start::Since(Duration::from_secs(5_400)));
     assert_eq!((sink.was.as_deref(), sink.max_rate), (Some("old"), Some(5)));
     assert_eq!(sink.only.min_severity, Some(MinSeverity::Medium));
@@ -231,8 +232,36 @@ fn sinks_are_planned() {
     assert_eq!(sink.only.tenants, [TenantPattern::Name("con*".into()), TenantPattern::Labels(gold)]);
     assert!(sink.only.takes_tenant("contoso", &plan.tenants[0].labels));
     assert!(!sink.only.takes_tenant("fabrikam", &Default::default()));
-    let bare = self::plan("", MDE, "format: { json: { envelope: none } }, file: { path: x }");
-    assert_eq!(bare.sinks[0].format, FormatPlan::Json { envelope: EnvelopePlan::None });
+}
+
+/// A format's keys mean what they say, and those that are not there are CEF 0, LEEF 1.0 with a tab, LEEF 2.0 with `^`.
+#[test]
+fn formats_are_planned() {
+    let word = |word: &str| Some(word.to_owned());
+    let (vendor, product, product_version) = (word("Contoso"), word("Watch"), word("2"));
+    let who = "vendor: Contoso, product: Watch, product_version: '2'";
+    let cef = FormatPlan::Cef(CefPlan {
+        version: CefVersionPlan::V1,
+        vendor: vendor.clone(),
+        product: product.clone(),
+        product_version: product_version.clone(),
+    });
+    let version = LeefVersionPlan::V2 { delimiter: '\t' };
+    let leef = FormatPlan::Leef(LeefPlan { version, vendor, product, product_version, keep_pipes: true });
+    let leef_version = |version| FormatPlan::Leef(LeefPlan { version, ..LeefPlan::default() });
+    for (format, expected) in [
+        (format!("{{ cef: {{ version: 1, {who} }} }}"), cef),
+        ("{ cef: { version: 0 } }".to_owned(), FormatPlan::Cef(CefPlan::default())),
+        (format!("{{ leef: {{ version: 2, delimiter: tab, keep_pipes: true, {who} }} }}"), leef.clone()),
+        (format!("{{ leef: {{ version: 2, delimiter: \"\\t\", keep_pipes: true, {who} }} }}"), leef),
+        ("leef".to_owned(), leef_version(LeefVersionPlan::V1)),
+        ("{ leef: {} }".to_owned(), leef_version(LeefVersionPlan::V1)),
+        ("{ leef: { version: 2 } }".to_owned(), leef_version(LeefVersionPlan::V2 { delimiter: '^' })),
+        ("{ json: { envelope: none } }".to_owned(), FormatPlan::Json { envelope: EnvelopePlan::None }),
+    ] {
+        let sink = plan("", MDE, &format!("format: {format}, file: {{ path: x }}")).sinks.remove(0);
+        assert_eq!(sink.format, expected, "{format}");
+    }
 }
 
 fn syslog(sink: &str) -> SyslogPlan {
@@ -325,9 +354,10 @@ fn profiles_set_what_is_not_said() {
     const COUNTED: Option<FramingPlan> = Some(FramingPlan::OctetCounting);
     let cef = FormatPlan::Cef(CefPlan::default());
     let json = FormatPlan::Json { envelope: EnvelopePlan::Wrap };
+    let leef = FormatPlan::Leef(LeefPlan::default());
     for (profile, format, header, framing, max_bytes) in [
         ("arcsight", &cef, Rfc3164, LF, Some(8_192)),
-        ("qradar, format: cef", &cef, Rfc3164, LF, Some(4_096)),
+        ("qradar", &leef, Rfc3164, LF, Some(4_096)),
         ("sentinel", &cef, Rfc3164, LF, Some(8_192)),
         ("sc4s", &cef, Rfc5424, LF, Some(65_536)),
         ("splunk", &json, NoHeader, LF, None),

@@ -74,8 +74,8 @@ pub(crate) enum DemoFormat {
 /// `preview`
 #[derive(Debug, Args)]
 pub(crate) struct PreviewArgs {
-    /// Alerts as an API sent them: JSON, an answer of the API, or JSON lines; `-` is standard input [default: two alerts
-    /// that are built in]
+    /// Alerts as an API sent them: JSON, an answer of the API, or JSON lines; `-` is standard input [default: one of each
+    /// shape, built in]
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
@@ -84,8 +84,12 @@ pub(crate) struct PreviewArgs {
     pub(crate) profile: Option<String>,
 
     /// How they are written [default: what --for sets]
-    #[arg(long, value_parser = ["cef", "json"], value_name = "FORMAT")]
+    #[arg(long, value_parser = ["cef", "leef", "json"], value_name = "FORMAT")]
     pub(crate) format: Option<String>,
+
+    /// For what a record is made [default: alert]
+    #[arg(long, value_parser = ["alert", "evidence"], value_name = "WHAT")]
+    pub(crate) per: Option<String>,
 
     /// What stands before them [default: what --for sets]
     #[arg(long, value_parser = ["rfc5424", "rfc3164", "none"], value_name = "HEADER")]
@@ -96,7 +100,7 @@ pub(crate) struct PreviewArgs {
     pub(crate) framing: Option<String>,
 
     /// As this sink of the pipeline file writes them
-    #[arg(long, conflicts_with_all = ["profile", "format", "header", "framing"], value_name = "NAME")]
+    #[arg(long, conflicts_with_all = ["profile", "format", "per", "header", "framing"], value_name = "NAME")]
     pub(crate) sink: Option<String>,
 
     /// Whose alerts they are [default: contoso; with --sink, the first tenant whose alerts it gets]

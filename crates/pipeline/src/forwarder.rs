@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::exit::{Failure, FailureKind};
 use crate::intake::Intake;
-use crate::lane::{Destination, Lane, LaneEnd, Per, Rate, Rendering};
+use crate::lane::{Destination, Lane, LaneEnd, Rate, Rendering};
 use crate::registry::{self, Sources};
 use crate::signal::{Raise, Signal, signal};
 use crate::status::{FeedStatus, LaneStatus, Status};
@@ -79,7 +79,7 @@ impl Forwarder {
         let known = self.journal.lanes().iter().find(|lane| lane.name == plan.name);
         let id = known.expect("the journal was opened with every lane of the plan").id;
         let rendering =
-            Rendering::new(registry::renderer(&plan.format), Per::Alert, plan.only.clone(), Arc::clone(tenants));
+            Rendering::new(registry::renderer(plan), registry::per(plan), plan.only.clone(), Arc::clone(tenants));
         let lane_status = Arc::new(LaneStatus { name: plan.name.clone(), ..LaneStatus::default() });
         status.lanes.push(Arc::clone(&lane_status));
         tracing::info!(sink = plan.name, word = %sink.word(), "a sink is open");

@@ -1,5 +1,6 @@
 //! From the plan's kinds to the crates that do them: the one place that names them all.
 
+mod format;
 pub(crate) mod syslog;
 
 use std::collections::HashMap;
@@ -10,14 +11,13 @@ use atp_source::{Api, AppOptions, Application, FeedOptions, HttpClient, HttpOpti
 use fault::Fault;
 use journal::{EmbeddedOptions, LanePlan, LaneStart};
 use pipeline_file::SecretSource;
-use pipeline_file::plan::{
-    DestinationPlan, EnvelopePlan, FormatPlan, Plan, SinkPlan, SourceKind, SourcePlan, Start, TenantPlan, TokenEndpoint,
-};
+use pipeline_file::plan::{DestinationPlan, Plan, SinkPlan, SourceKind, SourcePlan, Start, TenantPlan, TokenEndpoint};
 use secrecy::SecretString;
 use sink::Sink;
 use sink_file::FileSink;
 use sink_syslog::SyslogSink;
-use transform::{CefHeader, Envelope, Renderer};
+
+pub(crate) use self::format::{per, renderer};
 
 /// The journal that the plan asks for.
 pub(crate) fn journal(plan: &Plan) -> EmbeddedOptions {
@@ -46,19 +46,6 @@ pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
         DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()?),
         DestinationPlan::Syslog(plan) => Box::new(SyslogSink::new(&syslog::options(plan))?),
     })
-}
-
-/// The renderer of a lane.
-pub(crate) fn renderer(format: &FormatPlan) -> Renderer {
-    match format {
-        FormatPlan::Cef(header) => Renderer::cef(CefHeader {
-            vendor: header.vendor.clone(),
-            product: header.product.clone(),
-            version: header.version.clone(),
-        }),
-        FormatPlan::Json { envelope: EnvelopePlan::None } => Renderer::json(Envelope::None),
-        FormatPlan::Json { envelope: EnvelopePlan::Wrap } => Renderer::json(Envelope::Wrap),
-    }
 }
 
 /// What all feeds share towards Microsoft: one HTTP client, one application a tenant, one planner an API.

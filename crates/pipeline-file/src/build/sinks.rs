@@ -5,19 +5,15 @@ use std::path::PathBuf;
 
 use super::Build;
 use crate::faults::Told;
-use crate::file::{
-    CefKeys, Envelope, Format, FormatKeys, FormatName, Named, Only, Severity, Sink, SinkFile, TenantChoice,
-};
-use crate::later::later_value;
+use crate::file::{Named, Only, Severity, Sink, SinkFile, TenantChoice};
 use crate::place::KeyPath;
 use crate::plan::{
-    CefPlan, DestinationPlan, EnvelopePlan, FormatPlan, MinSeverity, OnlyPlan, SinkPlan, Start, TenantPattern,
-    TenantPlan,
+    DestinationPlan, FormatPlan, MinSeverity, OnlyPlan, PerPlan, SinkPlan, Start, TenantPattern, TenantPlan,
 };
 use crate::profile::Profile;
 use crate::template::TemplateText;
 use crate::tree::{Content, Node};
-use crate::written::{Bytes, Written};
+use crate::written::Written;
 
 impl Build<'_> {
     /// The sinks that are enabled. Those that are not are checked as well.
@@ -40,7 +36,12 @@ impl Build<'_> {
         let path = KeyPath::of(&["sinks", &name]);
         let format = self.format(sink.format, sink.profile, &path);
         let only = self.only(sink.only.unwrap_or_default(), &path.key("only"));
-        let messages = ForMessages { profile: sink.profile, host: sink.host, max_bytes: sink.max_bytes };
+        let max_bytes = sink.max_bytes.as_ref().map(|bytes| bytes.0);
+        let for_file = max_bytes.filter(|_| sink.file.is_some());
+        if let Some(bytes) = for_file {
+            self.check_record_bytes(bytes, format.as_ref().ok(), &path.key("max_bytes"));
+        }
+        let messages = ForMessages { profile: sink.profile, host: sink.host, max_bytes };
         let destination = match (sink.file, sink.syslog) {
             (Some(file), None) => self.file(file, &messages, &path),
             (None, Some(syslog)) => {
@@ -55,53 +56,17 @@ impl Build<'_> {
             was: sink.was.map(|name| name.0),
             from: sink.from.map_or(Start::Now, |from| from.0),
             format: format?,
+            per: sink.per.map_or(PerPlan::Alert, PerPlan::from),
+            max_bytes: for_file,
             only,
             max_rate: sink.max_rate.map(|rate| rate.0),
             destination: destination?,
         })
     }
 
-    fn format(&mut self, format: Option<Format>, profile: Option<Profile>, sink: &KeyPath) -> Result<FormatPlan, Told> {
-        let json = |envelope| FormatPlan::Json { envelope };
-        match self.format_said(format, profile, sink)? {
-            Format::Named(FormatName::Cef) => Ok(FormatPlan::Cef(CefPlan::default())),
-            Format::Named(FormatName::Json) => Ok(json(EnvelopePlan::Wrap)),
-            Format::Detailed(FormatKeys { cef: Some(keys), .. }) => Ok(FormatPlan::Cef(cef(keys))),
-            Format::Detailed(FormatKeys { json: Some(keys), .. }) => Ok(json(match keys.envelope {
-                Some(Envelope::None) => EnvelopePlan::None,
-                Some(Envelope::Wrap) | None => EnvelopePlan::Wrap,
-            })),
-            // That it is exactly one is the schema's rule.
-            Format::Detailed(FormatKeys { cef: None, json: None }) => self.required(None, &sink.key("format")),
-        }
-    }
-
-    /// The format that is written, or else the profile's.
-    fn format_said(
-        &mut self,
-        format: Option<Format>,
-        profile: Option<Profile>,
-        sink: &KeyPath,
-    ) -> Result<Format, Told> {
-        let path = sink.key("for");
-        match (format, profile) {
-            (Some(format), _) => Ok(format),
-            // It is there, with a fault of its own.
-            (None, _) if self.entry_of(&sink.key("format")).is_some() => self.required(None, &sink.key("format")),
-            (None, Some(profile)) => match (profile.settings().format, later_value(&path, profile.key())) {
-                (Some(format), _) => Ok(Format::Named(format)),
-                (None, Some(message)) => Err(self.tell(&path, message)),
-                (None, None) => self.required(None, &sink.key("format")),
-            },
-            (None, None) => self.required(None, &sink.key("format")),
-        }
-    }
-
     fn file(&mut self, file: SinkFile, messages: &ForMessages, sink: &KeyPath) -> Result<DestinationPlan, Told> {
-        for (key, there) in [("host", messages.host.is_some()), ("max_bytes", messages.max_bytes.is_some())] {
-            if there {
-                self.tell(&sink.key(key), "a file has no use for it; it is for `syslog`");
-            }
+        if messages.host.is_some() {
+            self.tell(&sink.key("host"), "a file has no use for it; it is for `syslog`");
         }
         let written = self.required(file.path, &sink.key("file").key("path"))?.0;
         Ok(if written == STANDARD_OUTPUT {
@@ -109,6 +74,15 @@ impl Build<'_> {
         } else {
             DestinationPlan::File(self.resolved(&written))
         })
+    }
+
+    /// A limit that no record could keep to would be a promise broken.
+    fn check_record_bytes(&mut self, bytes: u64, format: Option<&FormatPlan>, path: &KeyPath) {
+        if matches!(format, Some(FormatPlan::Json { .. })) {
+            self.tell(path, "raw JSON keeps every byte; in a file it is for `cef` and `leef`");
+        } else if bytes < SMALLEST_RECORD {
+            self.tell(path, format!("a record in a file may need {SMALLEST_RECORD} bytes, so no less will do"));
+        }
     }
 
     fn only(&mut self, only: Only, path: &KeyPath) -> OnlyPlan {
@@ -196,8 +170,11 @@ impl Build<'_> {
 pub(super) struct ForMessages {
     pub(super) profile: Option<Profile>,
     pub(super) host: Option<Written<TemplateText>>,
-    pub(super) max_bytes: Option<Written<Bytes>>,
+    pub(super) max_bytes: Option<u64>,
 }
+
+/// The least to which records of CEF and LEEF can be cut: who, which and when stay.
+const SMALLEST_RECORD: u64 = 1_024;
 
 /// The path that means no file but standard output.
 const STANDARD_OUTPUT: &str = "-";
@@ -218,14 +195,6 @@ fn pattern(choice: TenantChoice) -> TenantPattern {
         TenantChoice::Labels(labels) => {
             TenantPattern::Labels(labels.into_iter().map(|(key, value)| (key.0, value)).collect())
         }
-    }
-}
-
-fn cef(keys: CefKeys) -> CefPlan {
-    CefPlan {
-        vendor: keys.vendor.map(|text| text.0),
-        product: keys.product.map(|text| text.0),
-        version: keys.version.map(|text| text.0),
     }
 }
 

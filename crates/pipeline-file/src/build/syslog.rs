@@ -44,8 +44,7 @@ impl Build<'_> {
             &path.key("framing"),
         );
         let profile_bytes = profile.map(|profile| profile.max_bytes);
-        let max_bytes = messages.max_bytes.map(|bytes| bytes.0);
-        let max_bytes = self.max_bytes(max_bytes, profile_bytes, transport, &sink.key("max_bytes"));
+        let max_bytes = self.max_bytes(messages.max_bytes, profile_bytes, transport, &sink.key("max_bytes"));
         let tls = self.tls(syslog.tls, transport, &path.key("tls"));
         Ok(DestinationPlan::Syslog(Box::new(SyslogPlan {
             transport,

@@ -112,6 +112,7 @@ pub(super) fn form_in_words(schema: &Value) -> &'static str {
     match schema.get("format").and_then(Value::as_str) {
         Some("app-name" | "message-id" | "server-name") => "a name",
         Some("bytes") => "a size such as `8KiB`",
+        Some("delimiter") => "a delimiter such as `^`",
         Some("duration") => "a duration such as `60s`",
         Some("endpoint") => "an address",
         Some("environment-variable") => "the name of an environment variable",

@@ -6,10 +6,10 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::Syslog;
+use super::{Format, Syslog};
 use crate::profile::{HOST, Profile};
 use crate::template::TemplateText;
 use crate::written::{Begin, Bytes, Form as _, Name, NonEmpty, PerSecond, Written};
@@ -34,6 +34,9 @@ pub(crate) struct Sink {
     #[serde(rename = "updates")]
     #[schemars(extend("default" = "every"))]
     pub(crate) _updates: Option<Updates>,
+    /// For what a record is made.
+    #[schemars(extend("default" = "alert"))]
+    pub(crate) per: Option<Per>,
     /// How many records a second it gets at most.
     pub(crate) max_rate: Option<Written<PerSecond>>,
     /// Where it begins when it is new: with what comes from now on, with all that the journal still holds, or with
@@ -48,8 +51,9 @@ pub(crate) struct Sink {
     /// The host that a header names, a template over `tenant.name` and `tenant.labels.NAME`.
     #[schemars(extend("default" = HOST))]
     pub(crate) host: Option<Written<TemplateText>>,
-    /// The most bytes of a message, its header included: a number, or a size. What is longer is cut. Unset it is what
-    /// `for` sets, or else 8192; over UDP it is 2048.
+    /// The most bytes of a syslog message, its header included, or of a record in a file: a number, or a size. CEF and
+    /// LEEF do without fields and shorten values to keep to it; other messages are cut. Unset it is what `for` sets for
+    /// syslog, or else 8192, and over UDP 2048; for a file there is no limit.
     #[serde(default)]
     #[schemars(schema_with = "bytes")]
     pub(crate) max_bytes: Option<Written<Bytes>>,
@@ -78,83 +82,22 @@ pub(crate) struct SinkFile {
     pub(crate) path: Option<Written<NonEmpty>>,
 }
 
-/// How an alert is written: the name of a format, or the format with its keys.
-#[derive(Debug)]
-pub(crate) enum Format {
-    Named(FormatName),
-    Detailed(FormatKeys),
-}
-
-/// A format.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum FormatName {
-    /// ArcSight Common Event Format.
-    Cef,
-    /// What the API sent.
-    Json,
-}
-
-/// A format with its keys: exactly one.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{ "required": ["cef"] }, { "required": ["json"] }]))]
-pub(crate) struct FormatKeys {
-    /// ArcSight Common Event Format.
-    pub(crate) cef: Option<CefKeys>,
-    /// What the API sent.
-    pub(crate) json: Option<JsonKeys>,
-}
-
-/// The header of CEF.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CefKeys {
-    /// Device Vendor, where the mapping's own shall not stand.
-    pub(crate) vendor: Option<Written<NonEmpty>>,
-    /// Device Product, where the mapping's own shall not stand.
-    pub(crate) product: Option<Written<NonEmpty>>,
-    /// Device Version, where the mapping's own shall not stand.
-    pub(crate) version: Option<Written<NonEmpty>>,
-}
-
-/// What the API sent.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct JsonKeys {
-    /// The shape of the JSON.
-    #[serde(rename = "schema")]
-    #[schemars(extend("default" = "raw"))]
-    pub(crate) _schema: Option<JsonShape>,
-    /// What stands around it.
-    #[schemars(extend("default" = "wrap"))]
-    pub(crate) envelope: Option<Envelope>,
-}
-
-/// A shape of JSON.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum JsonShape {
-    /// As the API sent it.
-    Raw,
-}
-
-/// What stands around JSON.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Envelope {
-    /// Nothing.
-    None,
-    /// Tenant, record id and update time.
-    Wrap,
-}
-
 /// Which revisions of an alert go out.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Updates {
     /// Every revision that the API showed.
     Every,
+}
+
+/// For what a record is made.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Per {
+    /// One for an alert, with the most telling piece of its evidence.
+    Alert,
+    /// One for each piece of evidence; an alert without any gives one.
+    Evidence,
 }
 
 /// Which alerts a sink gets: those that meet every condition.
@@ -198,43 +141,6 @@ pub(crate) enum Severity {
     Medium,
     /// High.
     High,
-}
-
-impl JsonSchema for Format {
-    fn schema_name() -> Cow<'static, str> {
-        "Format".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "How an alert is written: the name of a format, or the format with its keys.",
-            "anyOf": [generator.subschema_for::<FormatName>(), generator.subschema_for::<FormatKeys>()]
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Format {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FormatVisitor)
-    }
-}
-
-struct FormatVisitor;
-
-impl<'de> Visitor<'de> for FormatVisitor {
-    type Value = Format;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a format")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Format, E> {
-        FormatName::deserialize(StrDeserializer::new(name)).map(Format::Named)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Format, A::Error> {
-        FormatKeys::deserialize(MapAccessDeserializer::new(map)).map(Format::Detailed)
-    }
 }
 
 impl JsonSchema for TenantChoice {

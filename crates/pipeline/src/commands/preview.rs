@@ -18,7 +18,7 @@ use transform::View;
 use self::input::Alert;
 use crate::cli::PreviewArgs;
 use crate::exit::{Failure, FailureKind};
-use crate::lane::{Per, Rendering};
+use crate::lane::Rendering;
 use crate::registry;
 use crate::tenants::Tenants;
 
@@ -41,7 +41,7 @@ fn plan_of(args: &PreviewArgs) -> Result<Plan, Failure> {
     let tenant = serde_json::Value::from(args.tenant.as_deref().unwrap_or("contoso"));
     let key = |key: &str, value: Option<&String>| value.map_or_else(String::new, |value| format!("{key}: {value}, "));
     let profile = args.profile.as_deref().unwrap_or("generic");
-    let format = key("format", args.format.as_ref());
+    let format = key("format", args.format.as_ref()) + &key("per", args.per.as_ref());
     let message = key("header", args.header.as_ref()) + &key("framing", args.framing.as_ref());
     let yaml = format!(
         "tenants:\n  {tenant}:\n    tenant_id: 11111111-2222-3333-4444-555555555555\n    \
@@ -99,16 +99,16 @@ impl Wire {
         };
         // Without the sink's filter: whoever asks for an alert wants to see it.
         let rendering = Rendering::new(
-            registry::renderer(&sink.format),
-            Per::Alert,
+            registry::renderer(sink),
+            registry::per(sink),
             OnlyPlan::default(),
             Arc::new(Tenants::new(plan)),
         );
         Self { rendering, tenant_id: tenant.tenant_id.clone(), messages }
     }
 
-    /// The record of an alert, as if it stood in the journal.
-    fn record(&mut self, alert: &Alert) -> Record {
+    /// The records of an alert, as if it stood in the journal.
+    fn records(&mut self, alert: &Alert) -> Vec<Record> {
         const READ: &str = "the input was read as JSON objects, and nothing is filtered out";
         let name = FeedName { tenant_id: self.tenant_id.clone(), source: "preview".to_owned() };
         let sender = self.rendering.sender(&FeedInfo { name, kind: alert.shape.source_kind().to_owned() });
@@ -116,8 +116,7 @@ impl Wire {
         let key = Key { time: view.updated(), id: *view.record_id(&self.tenant_id, false).as_bytes() };
         let bytes = Bytes::copy_from_slice(alert.raw.as_bytes());
         let entry = Entry { place: Place(0), key, flags: 0, bytes };
-        let mut records = self.rendering.records(&sender, &entry).expect(READ);
-        records.next().expect("an alert gives at least one record")
+        self.rendering.records(&sender, &entry).expect(READ).collect()
     }
 
     fn bytes(&self, record: &Record) -> Vec<u8> {
@@ -133,8 +132,7 @@ fn print(wire: &mut Wire, alerts: &[Alert]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let coloured = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let datagrams = matches!(wire.messages, Some((_, Transport::Udp)));
-    for alert in alerts {
-        let record = wire.record(alert);
+    for record in alerts.iter().flat_map(|alert| wire.records(alert)).collect::<Vec<_>>() {
         let bytes = wire.bytes(&record);
         if coloured {
             writeln!(out, "{}", terminal::shown(&bytes, &record.payload))?;
@@ -159,25 +157,25 @@ mod tests {
         let plan = plan_of(args)?;
         let sink = sink(&plan, SINK)?;
         let mut wire = Wire::new(&plan, sink, tenant(&plan, sink, args.tenant.as_deref())?);
-        let records: Vec<Record> = input::read(None)?.iter().map(|alert| wire.record(alert)).collect();
+        let records: Vec<Record> = input::read(None)?.iter().flat_map(|alert| wire.records(alert)).collect();
         let text = |record| String::from_utf8(wire.bytes(record)).expect("records are UTF-8");
         Ok(records.iter().map(text).collect())
     }
 
     fn args() -> PreviewArgs {
-        let (file, profile, format, header, framing, sink, tenant) = (None, None, None, None, None, None, None);
-        PreviewArgs { file, profile, format, header, framing, sink, tenant }
+        let (profile, format, per, header, framing) = (None, None, None, None, None);
+        PreviewArgs { file: None, profile, format, per, header, framing, sink: None, tenant: None }
     }
 
     fn word(word: &str) -> Option<String> {
         Some(word.to_owned())
     }
 
-    /// Guarantee: with nothing said, both samples are whole messages of RFC 5424 with CEF in them.
+    /// Guarantee: with nothing said, all samples are whole messages of RFC 5424 with CEF in them.
     #[test]
     fn the_samples_are_shown() {
         let messages = wire(&args()).expect("nothing is wrong");
-        assert_eq!(messages.len(), 2);
+        assert_eq!(messages.len(), 5);
         for message in messages {
             let begins = ["<16", ">1 20", " atp-contoso atp-forwarder - - [atp@32473 "];
             assert!(begins.iter().all(|part| message.contains(part)) && message.starts_with('<'), "{message}");
@@ -185,12 +183,16 @@ mod tests {
         }
     }
 
-    /// Guarantee: profile, format, header, framing and tenant are what was asked for.
+    /// Guarantee: profile, format, evidence, header, framing and tenant are what was asked for.
     #[test]
     fn the_command_line_is_followed() {
         let first = |args: &PreviewArgs| wire(args).expect("nothing is wrong").remove(0);
         let arcsight = first(&PreviewArgs { profile: word("arcsight"), tenant: word("fabrikam"), ..args() });
         assert!(arcsight.starts_with('<') && arcsight.contains(" atp-fabrikam CEF:0|"), "{arcsight}");
+        let qradar = first(&PreviewArgs { profile: word("qradar"), ..args() });
+        assert!(qradar.contains(" atp-contoso LEEF:1.0|Microsoft|") && qradar.contains("\tcat="), "{qradar}");
+        let leef = wire(&PreviewArgs { profile: word("qradar"), per: word("evidence"), ..args() });
+        assert_eq!(leef.expect("nothing is wrong").len(), 3 + 1 + 3 + 1 + 1, "one for each piece of evidence");
         let splunk = first(&PreviewArgs { profile: word("splunk"), ..args() });
         assert!(splunk.starts_with("{\"tenant\":\"contoso\",") && splunk.ends_with("}\n"), "{splunk}");
         let bare = PreviewArgs { format: word("cef"), header: word("none"), framing: word("octet_counting"), ..args() };
@@ -228,16 +230,14 @@ mod tests {
 
         let mut lines = Wire::new(&plan, lake, tenant(&plan, lake, None).expect("it is in the file"));
         let sample = &input::read(None).expect("the samples are alerts")[0];
-        let record = lines.record(sample);
-        assert_eq!(lines.bytes(&record), [&record.payload[..], b"\n"].concat(), "a file has lines");
+        let record = &lines.records(sample)[0];
+        assert_eq!(lines.bytes(record), [&record.payload[..], b"\n"].concat(), "a file has lines");
     }
 
-    /// Guarantee: what this version cannot do, and a tenant's name that is none, are refused with the file's sentences.
+    /// Guarantee: a tenant's name that is none is refused with the file's sentence.
     #[test]
     fn what_cannot_be_is_refused() {
         let sentence = |args: &PreviewArgs| wire(args).expect_err("it is refused").to_string();
-        let qradar = sentence(&PreviewArgs { profile: word("qradar"), ..args() });
-        assert_eq!(qradar, "for: not yet in this version; until then write `format: cef` beside it");
         let strange = sentence(&PreviewArgs { tenant: word("x\": {}, \"y"), ..args() });
         assert!(strange.contains("a name is made of letters"), "{strange}");
     }

@@ -36,7 +36,29 @@ fn payload_start(message: &[u8], payload: &[u8]) -> usize {
 
 /// Where the keys of a record stand.
 fn keys(record: &str) -> Vec<Range<usize>> {
-    if record.starts_with('{') { json_keys(record) } else { cef_keys(record) }
+    match record.as_bytes() {
+        [b'{', ..] => json_keys(record),
+        [b'L', b'E', b'E', b'F', b':', ..] => leef_keys(record),
+        _ => cef_keys(record),
+    }
+}
+
+/// The words before the first `=` of each attribute. What stands between attributes is the sixth part of the header of
+/// LEEF 2.0; where that is empty, and in LEEF 1.0, it is a tab.
+fn leef_keys(record: &str) -> Vec<Range<usize>> {
+    let header_parts = if record.starts_with("LEEF:2.") { 6 } else { 5 };
+    let Some((last, _)) = record.match_indices('|').nth(header_parts - 1) else { return Vec::new() };
+    let delimiter = match (header_parts, record[..last].chars().next_back()) {
+        (6, Some(delimiter)) if delimiter != '|' => delimiter,
+        _ => '\t',
+    };
+    let mut keys = Vec::new();
+    let mut start = last + 1;
+    for attribute in record[start..].split(delimiter) {
+        keys.extend(attribute.find('=').map(|length| start..start + length));
+        start += attribute.len() + delimiter.len_utf8();
+    }
+    keys
 }
 
 /// The words before each `=` that has no backslash, behind the seven parts of the header.
@@ -135,7 +157,7 @@ mod tests {
         out
     }
 
-    /// Guarantee: header, keys and bytes that a terminal would obey are told apart, in CEF and in JSON.
+    /// Guarantee: header, keys and bytes that a terminal would obey are told apart, in CEF, in LEEF and in JSON.
     #[test]
     fn parts_are_told_apart() {
         let cef = "CEF:0|a\\|b|c|1|id|x=y|5|msg=a\\=b c key=\u{9b}31m";
@@ -143,6 +165,12 @@ mod tests {
             signs(&format!("<165>1 - host - - - - {cef}\n"), cef),
             "(<165>1 - host - - - - )CEF:0|a\\|b|c|1|id|x=y|5|«msg»=a\\=b c «key»=‹<U+009B>›31m‹␊›"
         );
+        let leef = "LEEF:1.0|a|b|1|id|cat=x y=z\tsev=5";
+        assert_eq!(signs(leef, leef), "LEEF:1.0|a|b|1|id|«cat»=x y=z‹␉›«sev»=5");
+        let leef = "LEEF:2.0|a|b|1|id|^|cat=x|y=z^sev=5^";
+        assert_eq!(signs(leef, leef), "LEEF:2.0|a|b|1|id|^|«cat»=x|y=z^«sev»=5^");
+        let leef = "LEEF:2.0|a|b|1|id||cat=^\tsev=5";
+        assert_eq!(signs(leef, leef), "LEEF:2.0|a|b|1|id||«cat»=^‹␉›«sev»=5");
         let json = r#"{"a":"b:\"c\":","d":[1,"e",{"f":"g"}]}"#;
         assert_eq!(signs(json, json), r#"{«"a"»:"b:\"c\":",«"d"»:[1,"e",{«"f"»:"g"}]}"#);
     }
@@ -151,5 +179,6 @@ mod tests {
     #[test]
     fn a_cut_record_is_found() {
         assert_eq!(signs("<1>x CEF:0|a|b|c", "CEF:0|a|b|c|d|e|f|g=h"), "(<1>x )CEF:0|a|b|c");
+        assert_eq!(signs("<1>x LEEF:2.0|a|b|c|d=", "LEEF:2.0|a|b|c|d=|^|g=h"), "(<1>x )LEEF:2.0|a|b|c|d=");
     }
 }
