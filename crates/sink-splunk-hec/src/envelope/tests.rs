@@ -1,0 +1,119 @@
+use chrono::{DateTime, Utc};
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sink::suite::record;
+
+use super::*;
+use crate::options::{SOURCE, SOURCETYPE};
+
+/// An event as the collector reads it.
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow)]
+    event: &'a RawValue,
+    #[serde(borrow)]
+    time: &'a RawValue,
+}
+
+fn composer() -> Composer {
+    Composer {
+        index: ByTenant::default(),
+        source: ByTenant::all(SOURCE),
+        sourcetype: ByTenant::all(SOURCETYPE),
+        host: ByTenant::default(),
+    }
+}
+
+fn written(composer: &Composer, records: &[Record]) -> String {
+    let mut out = Vec::new();
+    composer.write(records.iter(), &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+/// Guarantee: the envelope is this one, to the byte.
+#[test]
+fn an_event_looks_like_this() {
+    assert_eq!(
+        written(&composer(), &[record(r#"{"id":"da1"}"#)]),
+        "{\"time\":1605917000.000,\"source\":\"ms_defender_atp_alerts\",\"sourcetype\":\"ms:defender:atp:alerts\",\
+         \"event\":{\"id\":\"da1\"},\"fields\":{\"recordId\":\"07070707070707070707070707070707\",\
+         \"tenant\":\"contoso\"}}"
+    );
+}
+
+/// Guarantee: every tenant has the words that the file gives it, whoever comes before it in the batch.
+#[test]
+fn each_tenant_has_its_own_words() {
+    let named = [("contoso".to_owned(), "edr_contoso".to_owned())].into();
+    let composer = Composer {
+        index: ByTenant { otherwise: Some("edr".to_owned()), named },
+        host: ByTenant { otherwise: None, named: [("fabrikam".to_owned(), "a \"host\"".to_owned())].into() },
+        ..composer()
+    };
+    let of = |tenant: &str| Record { tenant: tenant.into(), ..record("{}") };
+    let text = written(&composer, &[of("contoso"), of("fabrikam"), of("contoso")]);
+    let indexes: Vec<&str> = text.split("\"index\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(indexes, ["edr_contoso", "edr", "edr_contoso"]);
+    assert_eq!(text.matches(r#""host":"a \"host\"""#).count(), 1);
+    assert_eq!(text.matches(r#""tenant":"contoso""#).count(), 2);
+}
+
+/// Guarantee: what is no JSON object goes as a string, so that one bad payload cannot break the request around it.
+#[test]
+fn what_is_no_object_goes_as_a_string() {
+    for payload in ["CEF:0|x|y", "{\"open\":1", "{} {}", "12", "\"text\"", "[1]", "", "{'a':1}", "{\"a\":1}}"] {
+        let text = written(&composer(), &[record(payload)]);
+        let event: Event<'_> = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::from_str::<String>(event.event.get()).unwrap(), payload);
+    }
+}
+
+/// Guarantee: bytes that are no text come as text all the same.
+#[test]
+fn bytes_that_are_no_text_are_replaced() {
+    let odd = Record { payload: b"{\"a\":\"\xff\"}".as_slice().into(), ..record("") };
+    let text = written(&composer(), &[odd]);
+    let event: Event<'_> = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::from_str::<String>(event.event.get()).unwrap(), "{\"a\":\"\u{fffd}\"}");
+}
+
+#[test]
+fn times_are_exact_to_the_millisecond() {
+    for (millis, text) in [
+        (1_433_188_255_500, "1433188255.500"),
+        (1_611_693_237_007, "1611693237.007"),
+        (0, "0.000"),
+        (-1, "-0.001"),
+        (-1_500, "-1.500"),
+    ] {
+        let mut out = Vec::new();
+        write_seconds(millis, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+}
+
+proptest! {
+    /// Guarantee: whatever the payloads and the names, the events come apart again, each with its payload.
+    #[test]
+    fn events_come_apart_again(payloads in prop::collection::vec(".{0,40}|\\{\"[a-z]{0,4}\":[0-9]{1,3}\\}", 1..8),
+                               tenant in ".{0,12}", millis in -4_000_000_000_000_i64..4_000_000_000_000) {
+        let time: DateTime<Utc> = DateTime::from_timestamp_millis(millis).unwrap();
+        let records: Vec<Record> =
+            payloads.iter().map(|payload| Record { tenant: tenant.as_str().into(), time, ..record(payload) }).collect();
+        let text = written(&composer(), &records);
+        let mut read = Vec::new();
+        for event in serde_json::Deserializer::from_str(&text).into_iter::<Event<'_>>() {
+            let event = event.unwrap();
+            let digits: String = event.time.get().chars().filter(|char| *char != '.').collect();
+            prop_assert_eq!(digits.parse::<i64>().unwrap(), millis);
+            let payload = match event.event.get() {
+                object if object.starts_with('{') => object.to_owned(),
+                string => serde_json::from_str(string).unwrap(),
+            };
+            read.push(payload.trim().to_owned());
+        }
+        let expected: Vec<String> = payloads.iter().map(|payload| payload.trim().to_owned()).collect();
+        prop_assert_eq!(read, expected);
+    }
+}
