@@ -49,11 +49,34 @@ pub trait Journal: Send + Sync {
     /// The lanes of the plan, in the order in which the plan named them.
     fn lanes(&self) -> &[Lane];
 
-    /// The dead letters of a lane, oldest first, at most `limit`.
+    /// The dead letters of a lane, in the order of their numbers, those above `after` and at most `limit`. The lane may
+    /// have left the plan.
     ///
     /// # Errors
     /// See [`JournalError`].
-    async fn dead_letters(&self, lane: LaneId, limit: usize) -> Result<Vec<StoredDeadLetter>, JournalError>;
+    async fn dead_letters(&self, lane: LaneId, after: i64, limit: usize)
+    -> Result<Vec<StoredDeadLetter>, JournalError>;
+
+    /// How many dead letters there are, for each lane of the plan and each that has left it with some.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    async fn dead_letter_counts(&self) -> Result<Vec<DeadLetterCount>, JournalError>;
+
+    /// Gives dead letters to their lane again, by their numbers, whether or not the journal still holds their entries in
+    /// its queues. Each stays a dead letter until the lane settles it by [`Settlement::requeued`]: then it goes, or
+    /// stays with its new reason and time where it was refused again. Returns how many of them there are.
+    ///
+    /// # Errors
+    /// See [`JournalError`]. The lane is in the plan.
+    async fn replay(&self, lane: LaneId, letters: &[i64]) -> Result<u64, JournalError>;
+
+    /// Drops dead letters of a lane for good, by their numbers, those that are to be replayed as well. The lane may have
+    /// left the plan. Returns how many of them there were.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    async fn drop_dead_letters(&self, lane: LaneId, letters: &[i64]) -> Result<u64, JournalError>;
 
     /// How full the journal is, as it changes.
     fn room(&self) -> watch::Receiver<Room>;
@@ -109,7 +132,8 @@ pub struct QueueId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaneId(pub u32);
 
-/// A place in a queue. Places count up by one from 0 and are never used twice within one identity.
+/// A place in a queue. Places count up by one from 0 and are never used twice within one identity. A dead letter that is
+/// replayed has a place of its own, which no queue reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place(pub u64);
 
@@ -291,6 +315,21 @@ pub struct StoredDeadLetter {
     pub reason: String,
     /// When it was set aside.
     pub at: SystemTime,
+    /// It waits to be given to its lane again.
+    pub replaying: bool,
+}
+
+/// How many dead letters a lane has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterCount {
+    /// The lane.
+    pub lane: Lane,
+    /// It is in the plan.
+    pub in_plan: bool,
+    /// All of them.
+    pub kept: u64,
+    /// Those of them that wait to be given to it again.
+    pub replaying: u64,
 }
 
 /// How full the journal is.

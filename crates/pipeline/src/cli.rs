@@ -33,6 +33,9 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See, send again or give up alerts that a destination refused; no instance may be running
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Show alerts of a simulated tenant, as CEF, on the terminal; nothing to set up
     Demo(DemoArgs),
     /// Print alerts as they go on the wire
@@ -43,6 +46,64 @@ pub(crate) enum Command {
     Schema,
     /// Check the pipeline file and what it refers to
     Validate(ValidateArgs),
+}
+
+/// `dead-letters`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// Give dead letters up for good
+    Drop(ChosenLetters),
+    /// List dead letters with their reasons
+    List(ListLettersArgs),
+    /// Have dead letters sent again by the next run
+    Replay(ChosenLetters),
+    /// Show one dead letter with its alert
+    Show(ShowLetterArgs),
+}
+
+/// `dead-letters list`
+#[derive(Debug, Args)]
+pub(crate) struct ListLettersArgs {
+    /// Those of this sink alone
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sink: Option<String>,
+
+    /// List at most this many, the oldest first
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    pub(crate) limit: usize,
+
+    /// Print a line of JSON for each
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dead-letters show`
+#[derive(Debug, Args)]
+pub(crate) struct ShowLetterArgs {
+    /// Its number, as `list` shows it
+    #[arg(value_name = "NUMBER")]
+    pub(crate) number: i64,
+
+    /// Print one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `dead-letters replay`, `dead-letters drop`
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ChosenLetters {
+    /// Their numbers, as `list` shows them
+    #[arg(value_name = "NUMBER")]
+    pub(crate) numbers: Vec<i64>,
+
+    /// All of this sink
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sink: Option<String>,
+
+    /// All of every sink
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// `demo`

@@ -5,12 +5,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 
-use super::chunk::{LARGEST_ENTRY, place_out};
+use super::chunk::{LARGEST_ENTRY, place_in, place_out};
 use super::ledger;
-use super::row::{StoredRow, Sum};
+use super::row::{LaneRow, StoredRow, Sum, select};
 use super::schema::check_table;
+use super::shared::Shared;
 use super::trouble::Trouble;
-use crate::{Entry, Key};
+use crate::{DeadLetterCount, Entry, FeedId, JournalError, Key, Lane, LaneId, Place, StoredDeadLetter};
 
 /// A dead letter as it is stored.
 pub(super) struct DeadLetterRow {
@@ -95,6 +96,93 @@ impl DeadLetterRow {
     pub(super) fn at(&self) -> std::time::SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.at.try_into().unwrap_or_default())
     }
+
+    /// A letter of a lane.
+    pub(super) fn find(db: &Connection, lane: LaneId, id: i64) -> Result<Option<Self>, Trouble> {
+        Ok(select(db, "WHERE id = ? AND lane = ?", params![id, lane.0])?.pop())
+    }
+
+    /// Takes over why it was refused again, and when.
+    pub(super) fn renew(mut self, db: &Connection, reason: &str, at: i64) -> Result<(), Trouble> {
+        (self.reason, self.at) = (reason.to_owned(), at);
+        let sql = "UPDATE dead_letter SET reason = ?, at = ?, sum = ? WHERE id = ?";
+        db.prepare_cached(sql)?.execute(params![self.reason, self.at, self.sum(), self.id])?;
+        Ok(())
+    }
+}
+
+/// Places of queues count up from 0 and never come so far; with this bit stands the number of a letter.
+const LETTERS: u64 = 1 << 63;
+
+/// The place that a letter has while it is replayed: that of its entry may be gone, or another journal's.
+pub(super) fn letter_place(id: i64) -> Place {
+    Place(LETTERS | id.cast_unsigned())
+}
+
+/// The letter that has a place.
+pub(super) fn letter_at(place: Place) -> Option<i64> {
+    (place.0 & LETTERS != 0).then(|| (place.0 & !LETTERS).cast_signed())
+}
+
+/// A requeued place as it is stored: that of a letter is negative.
+pub(super) fn requeued_in(place: Place) -> i64 {
+    letter_at(place).map_or_else(|| place_in(place), |letter| -letter)
+}
+
+/// A stored requeued place.
+pub(super) fn requeued_out(place: i64) -> Result<Place, Trouble> {
+    if place < 0 { Ok(letter_place(-place)) } else { place_out(place) }
+}
+
+/// The letters of a lane with numbers above `after`.
+pub(super) fn dead_letters(
+    shared: &Shared,
+    lane: LaneId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<StoredDeadLetter>, JournalError> {
+    let condition = "WHERE lane = ? AND id > ? ORDER BY id LIMIT ?";
+    let rows = shared.read(|db| {
+        let rows: Vec<DeadLetterRow> = select(db, condition, params![lane.0, after, limit])?;
+        rows.into_iter().map(|row| Ok((is_replaying(db, &row)?, row))).collect::<Result<Vec<_>, Trouble>>()
+    })?;
+    rows.into_iter().map(|(replaying, row)| shared.judge(stored(shared, row, replaying))).collect()
+}
+
+fn stored(shared: &Shared, row: DeadLetterRow, replaying: bool) -> Result<StoredDeadLetter, Trouble> {
+    let feed = u32::try_from(row.feed).ok().and_then(|feed| shared.standing().feed(FeedId(feed)).cloned());
+    let feed = feed.ok_or_else(|| Trouble::damaged("a dead letter's feed is not there"))?;
+    Ok(StoredDeadLetter { id: row.id, feed, entry: row.entry()?, at: row.at(), reason: row.reason, replaying })
+}
+
+fn is_replaying(db: &Connection, letter: &DeadLetterRow) -> Result<bool, Trouble> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM requeue WHERE lane = ? AND place = ?)";
+    Ok(db.prepare_cached(sql)?.query_row(params![letter.lane, -letter.id], |row| row.get(0))?)
+}
+
+/// How many letters each lane has: those of `plan` in its order, then those that have left it with some.
+pub(super) fn counts(shared: &Shared, plan: &[Lane]) -> Result<Vec<DeadLetterCount>, JournalError> {
+    shared.read(|db| {
+        let mut counts = Vec::new();
+        for lane in plan {
+            counts.push(count(db, lane.clone(), true)?);
+        }
+        for row in select::<LaneRow>(db, "ORDER BY id", [])? {
+            let id = LaneId(u32::try_from(row.id).map_err(|_| Trouble::damaged("a lane with an impossible number"))?);
+            if plan.iter().all(|lane| lane.id != id) {
+                counts.push(count(db, Lane { id, name: row.name }, false)?);
+            }
+        }
+        counts.retain(|count| count.in_plan || count.kept > 0);
+        Ok(counts)
+    })
+}
+
+fn count(db: &Connection, lane: Lane, in_plan: bool) -> Result<DeadLetterCount, Trouble> {
+    let count = |sql: &str| db.prepare_cached(sql)?.query_row([lane.id.0], |row| row.get::<_, i64>(0));
+    let kept = count("SELECT COUNT(*) FROM dead_letter WHERE lane = ?")?.cast_unsigned();
+    let replaying = count("SELECT COUNT(*) FROM requeue WHERE lane = ? AND place < 0")?.cast_unsigned();
+    Ok(DeadLetterCount { lane, in_plan, kept, replaying })
 }
 
 /// The letters of a damaged journal that are not whole, by what the API can be asked for again.

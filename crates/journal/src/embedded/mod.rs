@@ -23,7 +23,7 @@ mod trouble;
 mod waiting;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -31,21 +31,19 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, thread};
 
 use async_trait::async_trait;
-use rusqlite::params;
 use tokio::sync::{oneshot, watch};
 
 pub use self::chunk::LARGEST_ENTRY;
 pub use self::standing::LaneCount;
 
-use self::dead_letter::DeadLetterRow;
 use self::reader::EmbeddedReader;
 use self::shared::Shared;
 use self::store::{Job, Store};
 use self::trouble::Trouble;
 use self::writer::{Request, Writer};
 use crate::{
-    Append, Appended, EntryRef, FeedId, FeedName, Journal, JournalError, Lane, LaneId, LanePlan, OpenFeed, Reader,
-    Room, Settlement, StoredDeadLetter,
+    Append, Appended, DeadLetterCount, EntryRef, FeedName, Journal, JournalError, Lane, LaneId, LanePlan, OpenFeed,
+    Reader, Room, Settlement, StoredDeadLetter,
 };
 
 /// The journal of one process, in a folder of its own.
@@ -123,6 +121,11 @@ impl fmt::Debug for Clock {
 }
 
 impl EmbeddedJournal {
+    /// Whether there is a journal in a folder, or what is left of one.
+    pub fn is_in(path: &Path) -> bool {
+        path.join("lock").exists()
+    }
+
     /// Opens the journal in a folder, or makes one. A damaged one is set aside and begun anew: see
     /// [`Journal::damage`].
     ///
@@ -251,10 +254,30 @@ impl Journal for EmbeddedJournal {
         &self.lanes
     }
 
-    async fn dead_letters(&self, lane: LaneId, limit: usize) -> Result<Vec<StoredDeadLetter>, JournalError> {
+    async fn dead_letters(
+        &self,
+        lane: LaneId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredDeadLetter>, JournalError> {
         let shared = Arc::clone(&self.shared);
-        let read = move || dead_letters(&shared, lane, i64::try_from(limit).unwrap_or(i64::MAX));
+        let read = move || dead_letter::dead_letters(&shared, lane, after, i64::try_from(limit).unwrap_or(i64::MAX));
         self.shared.reads().read(read).await
+    }
+
+    async fn dead_letter_counts(&self) -> Result<Vec<DeadLetterCount>, JournalError> {
+        let (shared, plan) = (Arc::clone(&self.shared), self.lanes.clone());
+        self.shared.reads().read(move || dead_letter::counts(&shared, &plan)).await
+    }
+
+    async fn replay(&self, lane: LaneId, letters: &[i64]) -> Result<u64, JournalError> {
+        let letters = letters.to_vec();
+        self.ask(0, move |store| store.replay(lane, &letters)).await
+    }
+
+    async fn drop_dead_letters(&self, lane: LaneId, letters: &[i64]) -> Result<u64, JournalError> {
+        let letters = letters.to_vec();
+        self.ask(0, move |store| store.drop_dead_letters(lane, &letters)).await
     }
 
     fn room(&self) -> watch::Receiver<Room> {
@@ -273,18 +296,6 @@ impl Journal for EmbeddedJournal {
     fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
     }
-}
-
-fn dead_letters(shared: &Shared, lane: LaneId, limit: i64) -> Result<Vec<StoredDeadLetter>, JournalError> {
-    let condition = "WHERE lane = ? ORDER BY id LIMIT ?";
-    let rows: Vec<DeadLetterRow> = shared.read(|db| row::select(db, condition, params![lane.0, limit]))?;
-    rows.into_iter().map(|row| shared.judge(stored(shared, row))).collect()
-}
-
-fn stored(shared: &Shared, row: DeadLetterRow) -> Result<StoredDeadLetter, Trouble> {
-    let feed = u32::try_from(row.feed).ok().and_then(|feed| shared.standing().feed(FeedId(feed)).cloned());
-    let feed = feed.ok_or_else(|| Trouble::damaged("a dead letter's feed is not there"))?;
-    Ok(StoredDeadLetter { id: row.id, feed, entry: row.entry()?, at: row.at(), reason: row.reason })
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use rusqlite::params;
 use tokio::sync::watch;
 
-use super::chunk::{PackedChunk, place_in, place_out};
+use super::chunk::{PackedChunk, place_in};
+use super::dead_letter::{DeadLetterRow, letter_at, requeued_out};
 use super::row::{RequeueRow, select};
 use super::shared::Shared;
 use super::standing::{LaneStanding, feed_of, kind_of};
@@ -142,23 +143,28 @@ impl EmbeddedReader {
 
     /// The next run of requeued entries, if there still are any.
     async fn next_requeued(&mut self, max_bytes: usize) -> Result<Option<Run>, JournalError> {
-        let (lane, after) = (self.lane, self.requeued_to);
-        let shared = Arc::clone(&self.shared);
-        let read = move || {
-            let last = {
-                let standing = shared.standing();
-                standing.lane_index(lane).map_or(0, |index| standing.lanes()[index].requeued.last)
+        loop {
+            let (lane, after) = (self.lane, self.requeued_to);
+            let shared = Arc::clone(&self.shared);
+            let read = move || {
+                let last = {
+                    let standing = shared.standing();
+                    standing.lane_index(lane).map_or(0, |index| standing.lanes()[index].requeued.last)
+                };
+                Ok((gather_requeued(&shared, lane, after, max_bytes)?, last))
             };
-            Ok((gather_requeued(&shared, lane, after, max_bytes)?, last))
-        };
-        let (found, last) = self.shared.reads().read(read).await?;
-        let Some((queue, number, entries)) = found else {
-            // All that came up to here was settled meanwhile.
-            self.requeued_to = last.max(after);
-            return Ok(None);
-        };
-        self.requeued_to = number;
-        self.run(queue, true, entries).map(Some)
+            let (found, last) = self.shared.reads().read(read).await?;
+            let Some((queue, number, entries)) = found else {
+                // All that came up to here was settled meanwhile.
+                self.requeued_to = last.max(after);
+                return Ok(None);
+            };
+            self.requeued_to = number;
+            // There are none where letters were dropped in this very moment.
+            if !entries.is_empty() {
+                return self.run(queue, true, entries).map(Some);
+            }
+        }
     }
 
     fn run(&self, queue: QueueId, requeued: bool, entries: Vec<Entry>) -> Result<Run, JournalError> {
@@ -241,15 +247,11 @@ fn gather_requeued(shared: &Shared, lane: LaneId, after: i64, max_bytes: usize) 
     let mut chunk: VecDeque<Entry> = VecDeque::new();
     let mut last = *first;
     for row in rows.iter().take_while(|row| row.queue == first.queue) {
-        let place = shared.judge(place_out(row.place))?;
+        let place = shared.judge(requeued_out(row.place))?;
         if gathered.entries.last().is_some_and(|entry| entry.place >= place) {
             break;
         }
-        chunk.retain(|entry| entry.place >= place);
-        if chunk.front().is_none_or(|entry| entry.place != place) {
-            chunk = unpacked_from(shared, row.queue, place)?;
-        }
-        let mut one: VecDeque<Entry> = chunk.pop_front().into_iter().collect();
+        let mut one = requeued_entry(shared, row, place, &mut chunk)?;
         let is_full = gathered.take(&mut one);
         if !one.is_empty() {
             break;
@@ -261,4 +263,24 @@ fn gather_requeued(shared: &Shared, lane: LaneId, after: i64, max_bytes: usize) 
     }
     let queue = u32::try_from(first.queue).map_err(|_| Trouble::damaged("a queue with an impossible number"));
     Ok(Some((QueueId(shared.judge(queue)?), last.id, gathered.entries)))
+}
+
+/// A requeued entry, out of its chunk or out of the letter that keeps it; none where the letter was dropped meanwhile.
+fn requeued_entry(
+    shared: &Shared,
+    row: &RequeueRow,
+    place: Place,
+    chunk: &mut VecDeque<Entry>,
+) -> Result<VecDeque<Entry>, JournalError> {
+    if let Some(letter) = letter_at(place) {
+        let lane = LaneId(u32::try_from(row.lane).unwrap_or(u32::MAX));
+        let found = shared.read(|db| DeadLetterRow::find(db, lane, letter))?;
+        let entry = found.map(|found| shared.judge(found.entry())).transpose()?;
+        return Ok(entry.map(|entry| Entry { place, ..entry }).into_iter().collect());
+    }
+    chunk.retain(|entry| entry.place >= place);
+    if chunk.front().is_none_or(|entry| entry.place != place) {
+        *chunk = unpacked_from(shared, row.queue, place)?;
+    }
+    Ok(chunk.pop_front().into_iter().collect())
 }

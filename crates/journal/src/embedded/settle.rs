@@ -1,9 +1,11 @@
 //! Settling: marks, dead letters and requeued entries, all or nothing.
 
+use std::collections::HashSet;
+
 use rusqlite::params;
 
 use super::chunk::{PackedChunk, place_in, place_out};
-use super::dead_letter::{DeadLetterRow, is_kept};
+use super::dead_letter::{DeadLetterRow, is_kept, letter_at, letter_place, requeued_in};
 use super::row::{LaneRow, MarkRow, RequeueRow, StoredRow, select};
 use super::standing::{Change, LaneCount, feed_of};
 use super::store::Store;
@@ -22,18 +24,32 @@ impl Store {
         self.count(settlement, index)
     }
 
-    /// Crosses off requeued entries that are accounted for.
+    /// Crosses off requeued entries that are accounted for. Replayed letters go, unless they were refused again.
     fn cross_off(&mut self, settlement: &Settlement, index: usize) -> Result<(), Trouble> {
+        let refused: HashSet<EntryRef> = settlement.dead_letters.iter().map(|letter| letter.entry).collect();
         let mut count = 0;
         for entry in &settlement.requeued {
             let sql = "DELETE FROM requeue WHERE lane = ? AND queue = ? AND place = ?";
-            let values = params![settlement.lane.0, entry.queue.0, place_in(entry.place)];
-            count += self.db.prepare_cached(sql)?.execute(values)? as u64;
+            let values = params![settlement.lane.0, entry.queue.0, requeued_in(entry.place)];
+            let crossed_off = self.db.prepare_cached(sql)?.execute(values)? as u64;
+            count += crossed_off;
+            // One that was crossed off before has gone with it, or has stayed.
+            if let Some(letter) = letter_at(entry.place)
+                && crossed_off > 0
+                && !refused.contains(entry)
+            {
+                self.drop_letter(settlement.lane, letter)?;
+            }
         }
         if count > 0 {
             self.changes.push(Change::CrossedOff { index, count });
         }
         Ok(())
+    }
+
+    fn drop_letter(&self, lane: LaneId, letter: i64) -> Result<u64, Trouble> {
+        let sql = "DELETE FROM dead_letter WHERE id = ? AND lane = ?";
+        Ok(self.db.prepare_cached(sql)?.execute(params![letter, lane.0])? as u64)
     }
 
     /// A mark never moves back, and never past the queue's end: what is not there yet is not accounted for.
@@ -69,6 +85,10 @@ impl Store {
         let mut chunk: (QueueId, Vec<Entry>) = (QueueId(u32::MAX), Vec::new());
         for letter in letters {
             let EntryRef { queue, place } = letter.entry;
+            if let Some(replayed) = letter_at(place) {
+                self.keep_again(lane, replayed, &letter.reason)?;
+                continue;
+            }
             let numbers = (lane.0.into(), queue.0.into(), place_in(place));
             if is_kept(&self.db, numbers, &self.identity)? {
                 continue;
@@ -80,6 +100,11 @@ impl Store {
             self.keep_dead_letter(numbers, entry, &letter.reason)?;
         }
         Ok(())
+    }
+
+    /// A letter that was replayed and refused again. One that was dropped meanwhile stays dropped.
+    fn keep_again(&self, lane: LaneId, letter: i64, reason: &str) -> Result<(), Trouble> {
+        DeadLetterRow::find(&self.db, lane, letter)?.map_or(Ok(()), |row| row.renew(&self.db, reason, self.millis()))
     }
 
     fn keep_dead_letter(&mut self, numbers: (i64, i64, i64), entry: &Entry, reason: &str) -> Result<(), Trouble> {
@@ -118,15 +143,50 @@ impl Store {
 
     /// Gives entries to a lane again. Returns how many of them the journal still has.
     pub(super) fn requeue(&mut self, lane: LaneId, entries: &[EntryRef]) -> Result<u64, Trouble> {
-        let index = self.lane_index(lane)?;
-        let (mut held, mut came) = (0, 0);
+        let mut held = Vec::with_capacity(entries.len());
         for entry in entries {
-            if !self.holds(*entry)? {
-                continue;
+            if self.holds(*entry)? {
+                held.push((entry.queue.0.into(), entry.place));
             }
-            held += 1;
+        }
+        self.put_back(lane, &held)
+    }
+
+    /// Gives dead letters to their lane again. Returns how many of them there are.
+    pub(super) fn replay(&mut self, lane: LaneId, letters: &[i64]) -> Result<u64, Trouble> {
+        let mut held = Vec::with_capacity(letters.len());
+        for letter in letters {
+            if let Some(row) = DeadLetterRow::find(&self.db, lane, *letter)? {
+                // Of the feed, not of the letter: a damaged journal's feeds may have had other numbers.
+                held.push((2 * row.feed + row.queue % 2, letter_place(row.id)));
+            }
+        }
+        self.put_back(lane, &held)
+    }
+
+    /// Drops dead letters, and what is to be replayed of them.
+    pub(super) fn drop_dead_letters(&mut self, lane: LaneId, letters: &[i64]) -> Result<u64, Trouble> {
+        let index = self.shared.standing().lane_index(lane);
+        let (mut dropped, mut count) = (0, 0);
+        for letter in letters {
+            dropped += self.drop_letter(lane, *letter)?;
+            let sql = "DELETE FROM requeue WHERE lane = ? AND place = ?";
+            let values = params![lane.0, requeued_in(letter_place(*letter))];
+            count += self.db.prepare_cached(sql)?.execute(values)? as u64;
+        }
+        if let Some(index) = index.filter(|_| count > 0) {
+            self.changes.push(Change::CrossedOff { index, count });
+        }
+        Ok(dropped)
+    }
+
+    /// Has a lane get what stands at these places again. Returns how many they are.
+    fn put_back(&mut self, lane: LaneId, places: &[(i64, Place)]) -> Result<u64, Trouble> {
+        let index = self.lane_index(lane)?;
+        let mut came = 0;
+        for (queue, place) in places {
             let id = self.next_requeue;
-            let row = RequeueRow { id, lane: lane.0.into(), queue: entry.queue.0.into(), place: place_in(entry.place) };
+            let row = RequeueRow { id, lane: lane.0.into(), queue: *queue, place: requeued_in(*place) };
             row.write(&self.db)?;
             // Nothing was written where it is waiting already.
             came += self.db.changes();
@@ -135,7 +195,7 @@ impl Store {
         if came > 0 {
             self.changes.push(Change::Requeued { index, came, last: self.next_requeue - 1 });
         }
-        Ok(held)
+        Ok(places.len() as u64)
     }
 }
 

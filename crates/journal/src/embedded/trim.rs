@@ -119,7 +119,7 @@ impl Store {
         };
         let mut needed_from = place_in(crate::Place(settled));
         for lane in lanes {
-            let sql = "SELECT MIN(place) FROM requeue WHERE lane = ? AND queue = ?";
+            let sql = "SELECT MIN(place) FROM requeue WHERE lane = ? AND queue = ? AND place >= 0";
             let held: Option<i64> =
                 self.db.prepare_cached(sql)?.query_row(params![lane.0, queue.0], |row| row.get(0))?;
             needed_from = held.map_or(needed_from, |place| needed_from.min(place));

@@ -64,7 +64,8 @@ impl Waiting {
         let (marks, all_marks) = whole_rows::<MarkRow>(old);
         let (requeued, all_requeued) = whole_rows::<RequeueRow>(old);
         let mut first_requeued = HashMap::new();
-        for row in requeued {
+        // Letters that are replayed are kept as letters, and are not read again.
+        for row in requeued.into_iter().filter(|row| row.place >= 0) {
             let first = first_requeued.entry(row.queue).or_insert(row.place);
             *first = row.place.min(*first);
         }

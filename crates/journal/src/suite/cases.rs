@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use super::{Harness, drain, entry, feed_name, lane, next, nothing_settled, numbers, page, settles};
-use crate::{Append, DeadLetter, EntryRef, LanePlan, LaneStart, Place, QueueKind, Reader, Settlement};
+use crate::{Append, EntryRef, LanePlan, LaneStart, Place, QueueKind, Reader, Settlement};
 
 pub(super) async fn run(harness: &mut impl Harness) {
     appends_all_or_nothing(harness).await;
@@ -12,7 +12,6 @@ pub(super) async fn run(harness: &mut impl Harness) {
     takes_turns(harness).await;
     reads_live_before_back_fill(harness).await;
     wakes_a_waiting_reader(harness).await;
-    keeps_dead_letters_once(harness).await;
     requeues_until_settled(harness).await;
     trims_after_all_lanes_only(harness).await;
     begins_new_lanes_where_the_plan_says(harness).await;
@@ -136,35 +135,6 @@ fn poll_once(reader: &mut dyn Reader) {
     let mut dropped = reader.next(1_000);
     let poll = dropped.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(poll, Poll::Pending), "there is nothing to read yet");
-}
-
-/// Guarantee (rule 4): a dead letter is kept with its entry and reason, once however often it is settled, in the same
-/// commit as the mark, and outlives the entry.
-async fn keeps_dead_letters_once(harness: &mut impl Harness) {
-    harness.reset().await;
-    let journal = harness.open(vec![lane("a")]).await;
-    let a = journal.lanes()[0].id;
-    let feed = journal.open_feed(&feed_name(0), "kind").await.expect("a feed opens").id;
-    journal.append(page(feed, 0..5)).await.expect("a page is taken");
-    let run = next(journal.reader(a).as_mut(), 100_000).await;
-    let refused = EntryRef { queue: run.queue, place: Place(3) };
-    let letter = DeadLetter { entry: refused, reason: "too long".into() };
-    let settlement = Settlement { dead_letters: vec![letter.clone(), letter], ..settles(a, &run) };
-    journal.settle(settlement.clone()).await.expect("a settlement is taken");
-    journal.settle(settlement.clone()).await.expect("the same settlement is taken");
-    journal.trim().await.expect("it trims");
-    journal.settle(settlement).await.expect("the same settlement is taken after the entry went");
-    let missing = DeadLetter { entry: EntryRef { queue: run.queue, place: Place(99) }, reason: String::new() };
-    let impossible = Settlement { dead_letters: vec![missing], ..nothing_settled(a) };
-    journal.settle(impossible).await.expect_err("an entry that is not there cannot be kept");
-    drop(journal);
-
-    let journal = harness.open(vec![lane("a")]).await;
-    let letters = journal.dead_letters(a, 10).await.expect("dead letters can be read");
-    assert_eq!(letters.len(), 1, "one refusal is one dead letter");
-    assert_eq!(super::number(&letters[0].entry), 3, "a dead letter keeps its entry");
-    assert_eq!((letters[0].reason.as_str(), &letters[0].feed.name), ("too long", &feed_name(0)));
-    assert_eq!(journal.backlog(a), 0, "marks and dead letters are one commit");
 }
 
 /// Guarantee: requeued entries come again, first, to that lane alone, also after a crash, until they are settled; until

@@ -3,6 +3,7 @@
 //! Each case panics with what it expected, so that it is called from a test.
 
 mod cases;
+mod dead_letters;
 mod model;
 
 use std::collections::HashSet;
@@ -30,6 +31,7 @@ pub trait Harness: Send {
 /// Runs the whole suite.
 pub async fn run(mut harness: impl Harness) {
     cases::run(&mut harness).await;
+    dead_letters::run(&mut harness).await;
     for seed in 0..12 {
         harness.reset().await;
         model::run(&mut harness, seed).await;
@@ -82,10 +84,10 @@ fn numbers(run: &Run) -> Vec<u64> {
         let (one, next) = (pair[0].place.0, pair[1].place.0);
         assert!(one < next && (run.requeued || one + 1 == next), "the places of a run follow each other");
     }
-    run.entries.iter().map(number).collect()
+    run.entries.iter().map(entry_number).collect()
 }
 
-fn number(entry: &crate::Entry) -> u64 {
+fn entry_number(entry: &crate::Entry) -> u64 {
     let number = entry.key.time.cast_unsigned();
     assert_eq!(entry.key, key(number), "an entry keeps its key");
     assert_eq!(entry.flags, number.to_le_bytes()[0], "an entry keeps its flags");

@@ -124,7 +124,7 @@ impl Model {
             places.is_some_and(|places| {
                 run.entries.iter().all(|entry| {
                     usize::try_from(entry.place.0).ok().and_then(|place| places.get(place))
-                        == Some(&super::number(entry))
+                        == Some(&super::entry_number(entry))
                 })
             })
         };

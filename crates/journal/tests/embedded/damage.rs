@@ -244,7 +244,7 @@ async fn only_what_was_waiting_is_read_again() {
     assert!((200..=250).contains(&settled), "{settled}");
     assert_eq!(feed.checkpoints["live"], 300_u64.to_be_bytes());
     assert_eq!(journal.backlog(first_lane(&journal)), 0);
-    let letters = journal.dead_letters(first_lane(&journal), 9).await.unwrap();
+    let letters = journal.dead_letters(first_lane(&journal), 0, 9).await.unwrap();
     assert_eq!(
         (letters.len(), letters[0].reason.as_str(), letters[0].feed.kind.as_str()),
         (1, "refused", "mde_alerts")
@@ -336,7 +336,7 @@ async fn dead_letters_of_two_journals_do_not_meet() {
     let run = journal.reader(siem).next(usize::MAX).await.unwrap();
     let letter = DeadLetter { entry: EntryRef { queue: run.queue, place: Place(7) }, reason: "again".into() };
     journal.settle(Settlement { dead_letters: vec![letter], ..settlement(siem) }).await.unwrap();
-    let letters = journal.dead_letters(siem, 9).await.unwrap();
+    let letters = journal.dead_letters(siem, 0, 9).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.entry.key.time).collect::<Vec<_>>(), [7, 1_007]);
 }
 

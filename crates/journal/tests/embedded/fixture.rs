@@ -193,7 +193,7 @@ impl World {
         let lane = first_lane(journal);
         self.read_api(journal).await?;
         self.arrived.extend(forward(journal, lane).await?);
-        let letters = journal.dead_letters(lane, usize::MAX).await?;
+        let letters = journal.dead_letters(lane, 0, usize::MAX).await?;
         self.arrived.extend(letters.iter().map(|letter| letter.entry.key.time.cast_unsigned()));
         // A look over everything that is left: what is remembered as seen must not be damaged either.
         journal.trim().await

@@ -123,7 +123,7 @@ async fn a_huge_alert_is_taken() {
     journal.settle(Settlement { dead_letters: vec![letter], ..settles(siem, &run) }).await.unwrap();
     journal.trim().await.unwrap();
     assert_eq!(forward(&journal, siem).await.unwrap(), [1]);
-    assert!(journal.dead_letters(siem, 9).await.unwrap()[0].entry.bytes == huge.bytes);
+    assert!(journal.dead_letters(siem, 0, 9).await.unwrap()[0].entry.bytes == huge.bytes);
 }
 
 /// Guarantee: a run has about the bytes that were asked for, and at least one entry.

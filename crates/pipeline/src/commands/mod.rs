@@ -1,5 +1,6 @@
 //! What the program does, a file for each command.
 
+mod dead_letters;
 mod demo;
 mod preview;
 mod run;
@@ -17,6 +18,7 @@ use crate::exit::{Failure, FailureKind};
 /// Does what the command line asks for.
 pub(crate) async fn run(cli: Cli, bars: MultiProgress) -> Result<(), Failure> {
     match &cli.command {
+        Command::DeadLetters(command) => dead_letters::dead_letters(&plan(&cli)?, command).await,
         Command::Demo(args) => demo::demo(args).await,
         Command::Preview(args) => preview::preview(args, || plan(&cli)),
         Command::Run(args) => run::run(&plan(&cli)?, args, bars).await,

@@ -9,6 +9,7 @@
 //! The window knows every entry that was taken and moves a mark only over leading entries that have ended. Whatever
 //! stops, panics or times out here moves nothing: what was not settled is read again.
 
+mod letters;
 mod outbox;
 mod rate;
 mod rendering;
@@ -26,8 +27,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub(crate) use crate::lane::rate::Rate;
-pub(crate) use crate::lane::rendering::{PARTIAL, Per, Rendering};
+pub(crate) use crate::lane::rendering::{PARTIAL, Per, Rendering, time};
 
+use crate::lane::letters::{LOOK_EVERY, Letters};
 use crate::lane::outbox::{Outbox, Parcel};
 use crate::lane::window::{End, Ticket, Window};
 use crate::signal::Signal;
@@ -43,6 +45,7 @@ pub(crate) struct Lane {
     status: Arc<LaneStatus>,
     rate: Option<Rate>,
     one_reader: bool,
+    letters: Letters,
     /// Raised once all feeds are read: the lane ends when nothing waits any more, or at a Halt.
     drain: Signal,
     window: Window,
@@ -82,6 +85,8 @@ pub(crate) struct Destination {
     pub(crate) rate: Option<Rate>,
     /// It is standard output, whose reader does not come back once it has gone.
     pub(crate) one_reader: bool,
+    /// How many records it may have refused before a person must look at them.
+    pub(crate) max_dead_letters: u64,
 }
 
 impl Lane {
@@ -93,7 +98,7 @@ impl Lane {
         status: Arc<LaneStatus>,
         drain: Signal,
     ) -> Self {
-        let Destination { sink, rate, one_reader } = destination;
+        let Destination { sink, rate, one_reader, max_dead_letters } = destination;
         Self {
             id,
             reader: journal.reader(id),
@@ -102,6 +107,7 @@ impl Lane {
             status,
             rate,
             one_reader,
+            letters: Letters::new(max_dead_letters),
             drain,
             window: Window::default(),
             outbox: Outbox::new(sink.limits()),
@@ -119,6 +125,7 @@ impl Lane {
 
     /// Delivers until it is stopped, drained or, while draining, halted.
     pub(crate) async fn run(mut self, mut stop: Signal) -> Result<LaneEnd, JournalError> {
+        self.count_letters().await?;
         let end = loop {
             if let Some(end) = self.end() {
                 break end;
@@ -137,7 +144,7 @@ impl Lane {
 
     fn end(&self) -> Option<LaneEnd> {
         let halted = matches!(self.status.condition.get(), Condition::Halted(_));
-        if halted && self.one_reader {
+        if halted && self.one_reader && !self.letters.is_full() {
             return Some(LaneEnd::ReaderGone);
         }
         if !self.drain.is_raised() {
@@ -153,13 +160,16 @@ impl Lane {
     /// One step: sends what may go, then waits for the next thing to happen. Dropping it loses nothing.
     async fn work(&mut self) -> Result<(), JournalError> {
         self.settle();
-        self.send().await;
+        let full = self.letters.is_full();
+        if !full {
+            self.send().await;
+        }
         if self.is_at_the_end() {
             // Nobody will write after these: what a sink settles by that, or by time, it need not wait for.
             self.sink.flush().await;
             self.flushed = true;
         }
-        let may_send_at = self.hold_until.max(self.rate_until).filter(|_| !self.outbox.is_empty());
+        let may_send_at = self.hold_until.max(self.rate_until).filter(|_| !full && !self.outbox.is_empty());
         tokio::select! {
             biased;
             settled = finished(&mut self.settling), if self.settling.is_some() => {
@@ -175,7 +185,8 @@ impl Lane {
                 (self.hold_until, self.rate_until) = (None, None);
                 Ok(())
             }
-            run = self.reader.next(RUN_BYTES), if self.takes_more() => {
+            () = sleep(LOOK_EVERY), if full => self.count_letters().await,
+            run = self.reader.next(RUN_BYTES), if !full && self.takes_more() => {
                 self.prepare(&run?);
                 Ok(())
             }
@@ -284,7 +295,30 @@ impl Lane {
             End::SetAside(reason) => {
                 self.status.dead_letters.add(1);
                 tracing::warn!(sink = self.status.name, reason, "an alert is set aside as a dead letter");
+                if self.letters.add() {
+                    self.halt_for_letters();
+                }
             }
+        }
+    }
+
+    /// Asks the journal how many dead letters there are, which others replay and drop.
+    async fn count_letters(&mut self) -> Result<(), JournalError> {
+        let was_full = self.letters.is_full();
+        self.letters.count(self.id, &self.journal.dead_letter_counts().await?);
+        match self.letters.is_full() {
+            true => self.halt_for_letters(),
+            false if was_full => self.recover(),
+            false => {}
+        }
+        Ok(())
+    }
+
+    /// Sends and takes nothing more until a person has looked at the dead letters.
+    fn halt_for_letters(&mut self) {
+        let error = self.letters.sentence(&self.status.name);
+        if self.status.condition.set(Condition::Halted(error.clone())) {
+            tracing::error!(sink = self.status.name, error, "a sink needs a person, all waits in the journal");
         }
     }
 
@@ -300,8 +334,8 @@ impl Lane {
         let wait = if self.failing { fault.retry_after().unwrap_or_default() } else { self.waits.next(fault) };
         self.failing = true;
         self.hold(wait);
-        let condition = Condition::after(fault);
-        if !self.status.condition.set(condition) {
+        // What a lane with too many dead letters needs stands, whatever comes of what it had sent before.
+        if self.letters.is_full() || !self.status.condition.set(Condition::after(fault)) {
             return;
         }
         let (sink, error, advice) = (&self.status.name, format!("{fault:#}"), fault.advice());
@@ -315,7 +349,7 @@ impl Lane {
 
     fn recover(&mut self) {
         self.waits.reset();
-        if self.status.condition.set(Condition::Running) {
+        if !self.letters.is_full() && self.status.condition.set(Condition::Running) {
             tracing::info!(sink = self.status.name, "a sink takes alerts again");
         }
     }

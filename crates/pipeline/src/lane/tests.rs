@@ -99,6 +99,7 @@ struct Setting {
     stop: (Raise, Signal),
     only: OnlyPlan,
     per: Per,
+    max_dead_letters: u64,
 }
 
 impl Setting {
@@ -128,6 +129,7 @@ impl Setting {
             stop: signal(),
             only: OnlyPlan::default(),
             per: Per::Alert,
+            max_dead_letters: 1_000,
         }
     }
 
@@ -140,7 +142,8 @@ impl Setting {
             answers: VecDeque::new(),
             unflushed: VecDeque::new(),
         });
-        let destination = super::Destination { sink, rate: None, one_reader: false };
+        let max_dead_letters = self.max_dead_letters;
+        let destination = super::Destination { sink, rate: None, one_reader: false, max_dead_letters };
         Lane::new(id, self.journal.clone(), rendering, destination, Arc::clone(&self.status), self.drain.1.clone())
     }
 
@@ -225,7 +228,7 @@ async fn a_refused_record_is_set_aside_alone() {
     assert_eq!(setting.drained().await, LaneEnd::Drained);
     assert_eq!(setting.arrived(), numbers((0..30).filter(|number| *number != 3)));
     let lane = setting.journal.lanes()[0].id;
-    let letters = setting.journal.dead_letters(lane, 10).await.unwrap();
+    let letters = setting.journal.dead_letters(lane, 0, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!((letters[0].reason.as_str(), letters[0].entry.place.0), ("too spicy", 3));
     assert_eq!(setting.backlog(), 0);
@@ -332,4 +335,31 @@ async fn requeued_entries_go_out_again() {
     assert_eq!(setting.journal.requeue(lane, &again).await.unwrap(), 2);
     assert_eq!(setting.drained().await, LaneEnd::Drained);
     assert_eq!(setting.arrived().split_off(10), numbers([2, 5]));
+}
+
+/// Guarantee: a lane with as many dead letters as it may have sends nothing more and says what to do; letters that are
+/// replayed or dropped let it go on, and what is refused again is a dead letter again.
+#[tokio::test]
+async fn a_lane_with_too_many_dead_letters_needs_a_person() {
+    let refusals = [0, 1, 2].map(Reply::Refuse);
+    let mut setting = Setting::new(100, refusals).await;
+    setting.max_dead_letters = 3;
+    assert_eq!(setting.drained().await, LaneEnd::Halted);
+    let Condition::Halted(sentence) = setting.status.condition.get() else { panic!("the lane is halted") };
+    assert!(sentence.contains("dead-letters list --sink") && sentence.contains("`max_dead_letters`"), "{sentence}");
+    let arrived = setting.arrived().len();
+    assert!(arrived < 97, "{arrived} arrived behind the limit");
+    assert_eq!(setting.drained().await, LaneEnd::Halted, "a new start changes nothing");
+    assert_eq!(setting.arrived().len(), arrived);
+
+    let lane = setting.journal.lanes()[0].id;
+    let letters = setting.journal.dead_letters(lane, 0, 9).await.unwrap();
+    let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
+    assert_eq!(setting.journal.replay(lane, &ids).await.unwrap(), 3);
+    setting.status = Arc::default();
+    setting.destination.lock().unwrap().replies.push_back(Reply::Refuse(1));
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!((setting.arrived().len(), setting.backlog()), (99, 0));
+    let left = setting.journal.dead_letters(lane, 0, 9).await.unwrap();
+    assert_eq!(left.iter().map(|letter| letter.id).collect::<Vec<_>>(), [ids[1]]);
 }
