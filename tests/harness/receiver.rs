@@ -49,12 +49,17 @@ impl Way {
 
     /// A sink that sends CEF this way, as a line of a pipeline file; `more` are further keys of the sink.
     pub fn sink(&self, name: &str, more: &str) -> String {
+        self.sink_in("cef", name, more)
+    }
+
+    /// The same in another format, as the pipeline file writes it.
+    pub fn sink_in(&self, format: &str, name: &str, more: &str) -> String {
         let Self { scheme, keys, port, .. } = self;
         // A datagram takes no more (RFC 5426, section 3.2).
         let max_bytes = if *scheme == "udp" { 65_507 } else { 256 << 10 };
         let message_id = Self::MESSAGE_ID;
         format!(
-            "{name}: {{ format: cef, max_bytes: {max_bytes}, {more} syslog: {{ address: \"{scheme}://127.0.0.1:{port}\", \
+            "{name}: {{ format: {format}, max_bytes: {max_bytes}, {more} syslog: {{ address: \"{scheme}://127.0.0.1:{port}\", \
              header: rfc5424, message_id: {message_id}, {keys} }} }}"
         )
     }

@@ -6,6 +6,7 @@
 mod alone;
 mod black_hole;
 mod certificates;
+mod leef;
 mod receivers;
 mod relp;
 mod stops;
