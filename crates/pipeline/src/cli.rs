@@ -140,6 +140,14 @@ pub(crate) struct PreviewArgs {
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
+    /// The latest alerts of a tenant of the pipeline file, asked for now; nothing is remembered or forwarded
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) live: bool,
+
+    /// With --live: at most this many
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100), value_name = "COUNT")]
+    pub(crate) count: u32,
+
     /// Whom they are written for [default: generic]
     #[arg(long = "for", value_parser = PossibleValuesParser::new(pipeline_file::profiles()), value_name = "PROFILE")]
     pub(crate) profile: Option<String>,
@@ -164,7 +172,8 @@ pub(crate) struct PreviewArgs {
     #[arg(long, conflicts_with_all = ["profile", "format", "per", "header", "framing"], value_name = "NAME")]
     pub(crate) sink: Option<String>,
 
-    /// Whose alerts they are [default: contoso; with --sink, the first tenant whose alerts it gets]
+    /// Whose alerts they are [default: contoso; with --live, the first tenant of the file; with --sink, the first whose
+    /// alerts it gets]
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: Option<String>,
 }

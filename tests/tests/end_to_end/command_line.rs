@@ -47,6 +47,34 @@ fn validate_says_what_is_wrong() {
     assert!(text(&missing.stderr).contains("/nowhere/pipeline.yaml"));
 }
 
+/// Guarantee: `preview` shows every shape as it goes on the wire, and with `--live` the latest alerts of a tenant of the
+/// file, under its own name and ids, remembering nothing.
+#[test]
+fn preview_shows_samples_and_live_alerts() {
+    for (format, beginning) in [("cef", "CEF:0|"), ("leef", "LEEF:1.0|"), ("json", "{\"tenant\":\"contoso\",")] {
+        let samples = text(&run(&["preview", "--format", format, "--header", "none"]).stdout);
+        assert_eq!(samples.lines().count(), 5, "{samples}");
+        assert!(samples.lines().all(|line| line.starts_with(beginning)), "{samples}");
+    }
+    let tenant = TenantOptions::named("fabrikam").with_alerts(Population::at_rest(400));
+    let site = Site::start(Options { tenants: vec![tenant.clone()], ..Options::default() });
+    let place = Place::new(&site.simulator, std::slice::from_ref(&tenant), &Settings::default());
+    let file = place.path("pipeline.yaml");
+    let file = file.to_str().expect("a path in UTF-8");
+    let live = run(&["-c", file, "preview", "--live", "--count", "3", "--for", "sc4s"]);
+    let lines = text(&live.stdout);
+    assert!(live.status.success(), "{}", text(&live.stderr));
+    let sent = site.sent();
+    assert_eq!(lines.lines().count(), 3, "{lines}");
+    for line in lines.lines() {
+        let id = line.split("recordId=\"").nth(1).and_then(|rest| rest.get(..32)).expect("a record id");
+        assert!(line.contains(" atp-fabrikam ") && sent.contains_key(id), "{line}");
+    }
+    let sink = text(&run(&["-c", file, "preview", "--live", "--count", "2", "--sink", "out"]).stdout);
+    assert!(sink.lines().count() == 2 && sink.lines().all(|line| line.contains("fabrikam")), "{sink}");
+    assert!(!place.journal().exists(), "a preview makes no journal");
+}
+
 /// Guarantee: the schema that is printed is JSON and knows the keys of the file.
 #[test]
 fn schema_prints_the_schema() {

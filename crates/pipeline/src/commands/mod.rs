@@ -20,7 +20,7 @@ pub(crate) async fn run(cli: Cli, bars: MultiProgress) -> Result<(), Failure> {
     match &cli.command {
         Command::DeadLetters(command) => dead_letters::dead_letters(&plan(&cli)?, command).await,
         Command::Demo(args) => demo::demo(args).await,
-        Command::Preview(args) => preview::preview(args, || plan(&cli)),
+        Command::Preview(args) => preview::preview(args, || plan(&cli)).await,
         Command::Run(args) => run::run(&plan(&cli)?, args, bars).await,
         Command::Schema => schema::schema(),
         Command::Validate(args) => validate::validate(&file(&cli)?, &plan(&cli)?, args),

@@ -1,6 +1,7 @@
 //! `preview`: alerts as they go on the wire, without a wire.
 
 mod input;
+mod live;
 mod terminal;
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
@@ -22,11 +23,19 @@ use crate::lane::Rendering;
 use crate::registry;
 use crate::tenants::Tenants;
 
-pub(crate) fn preview(args: &PreviewArgs, file: impl FnOnce() -> Result<Plan, Failure>) -> Result<(), Failure> {
-    let plan = if args.sink.is_some() { file()? } else { plan_of(args)? };
+pub(crate) async fn preview(args: &PreviewArgs, file: impl Fn() -> Result<Plan, Failure>) -> Result<(), Failure> {
+    let written = if args.live || args.sink.is_some() { Some(file()?) } else { None };
+    let plan = match &written {
+        Some(written) if args.sink.is_some() => written.clone(),
+        Some(written) => plan_of(args, Some(any_tenant(written, args.tenant.as_deref())?))?,
+        None => plan_of(args, None)?,
+    };
     let sink = sink(&plan, args.sink.as_deref().unwrap_or(SINK))?;
     let tenant = tenant(&plan, sink, args.tenant.as_deref())?;
-    let alerts = input::read(args.file.as_deref())?;
+    let alerts = match &written {
+        Some(written) if args.live => live::read(written, any_tenant(written, Some(&tenant.name))?, args.count).await?,
+        _ => input::read(args.file.as_deref())?,
+    };
     match print(&mut Wire::new(&plan, sink, tenant), &alerts) {
         // Whoever read it has had enough: `preview | head`.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -36,15 +45,27 @@ pub(crate) fn preview(args: &PreviewArgs, file: impl FnOnce() -> Result<Plan, Fa
     }
 }
 
-/// A pipeline file of one sink, made of the command line and checked like any other.
-fn plan_of(args: &PreviewArgs) -> Result<Plan, Failure> {
-    let tenant = serde_json::Value::from(args.tenant.as_deref().unwrap_or("contoso"));
+/// The tenant of the file that was named, or its first that is read.
+fn any_tenant<'a>(plan: &'a Plan, name: Option<&str>) -> Result<&'a TenantPlan, Failure> {
+    let named = |tenant: &&TenantPlan| name.map_or(tenant.enabled, |name| tenant.name == name);
+    plan.tenants.iter().find(named).ok_or_else(|| {
+        let message = name.map(|name| format!("no tenant `{name}` is in the file"));
+        Failure::new(FailureKind::Failed, message.unwrap_or_else(|| "no tenant of the file is enabled".to_owned()))
+    })
+}
+
+/// A pipeline file of one sink, made of the command line and checked like any other. Its tenant is one of the real file,
+/// or one that does not exist.
+fn plan_of(args: &PreviewArgs, real: Option<&TenantPlan>) -> Result<Plan, Failure> {
+    let name = real.map_or(args.tenant.as_deref().unwrap_or("contoso"), |tenant| &tenant.name);
+    let tenant = serde_json::Value::from(name);
+    let tenant_id = real.map_or("11111111-2222-3333-4444-555555555555", |tenant| &tenant.tenant_id);
     let key = |key: &str, value: Option<&String>| value.map_or_else(String::new, |value| format!("{key}: {value}, "));
     let profile = args.profile.as_deref().unwrap_or("generic");
     let format = key("format", args.format.as_ref()) + &key("per", args.per.as_ref());
     let message = key("header", args.header.as_ref()) + &key("framing", args.framing.as_ref());
     let yaml = format!(
-        "tenants:\n  {tenant}:\n    tenant_id: 11111111-2222-3333-4444-555555555555\n    \
+        "tenants:\n  {tenant}:\n    tenant_id: {tenant_id}\n    \
          client_id: 66666666-7777-8888-9999-000000000000\n    client_secret: {{ env: NONE }}\n\
          sources: {{ alerts: {{ mde_alerts: {{}} }} }}\n\
          sinks: {{ {SINK}: {{ for: {profile}, {format}syslog: {{ {message}address: \"tcp://127.0.0.1\" }} }} }}\n"
@@ -154,7 +175,7 @@ mod tests {
     use super::*;
 
     fn wire(args: &PreviewArgs) -> Result<Vec<String>, Failure> {
-        let plan = plan_of(args)?;
+        let plan = plan_of(args, None)?;
         let sink = sink(&plan, SINK)?;
         let mut wire = Wire::new(&plan, sink, tenant(&plan, sink, args.tenant.as_deref())?);
         let records: Vec<Record> = input::read(None)?.iter().flat_map(|alert| wire.records(alert)).collect();
@@ -164,7 +185,8 @@ mod tests {
 
     fn args() -> PreviewArgs {
         let (profile, format, per, header, framing) = (None, None, None, None, None);
-        PreviewArgs { file: None, profile, format, per, header, framing, sink: None, tenant: None }
+        let (live, count) = (false, 5);
+        PreviewArgs { file: None, live, count, profile, format, per, header, framing, sink: None, tenant: None }
     }
 
     fn word(word: &str) -> Option<String> {
