@@ -6,6 +6,7 @@
 
 mod format;
 mod journal;
+mod local_file;
 mod secret;
 mod sinks;
 mod sources;

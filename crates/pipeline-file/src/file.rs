@@ -3,6 +3,7 @@
 //! these are made, so that all that stands beside it is still checked.
 
 mod format;
+mod local_file;
 mod sink;
 mod source;
 mod syslog;
@@ -15,7 +16,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use self::format::{CefKeys, Envelope, Format, FormatKeys, FormatName, LeefKeys};
-pub(crate) use self::sink::{Only, Per, Severity, Sink, SinkFile, TenantChoice};
+pub(crate) use self::local_file::{Compress, SinkFile, SinkRotate};
+pub(crate) use self::sink::{Only, Per, Severity, Sink, TenantChoice};
 pub(crate) use self::source::{AlertsExport, MdeAlerts, Quota, Source, TokenVersion};
 pub(crate) use self::syslog::{Facility, Syslog, SyslogTls};
 pub(crate) use self::tenant::{Cloud, Credential, Endpoints, Region, Secret, SecretReference, Tenant};
@@ -48,6 +50,9 @@ pub(crate) mod defaults {
     pub(crate) const MAX_BYTES: u64 = 8_192;
     /// What receivers of syslog over UDP should take (RFC 5426, section 3.2).
     pub(crate) const MAX_BYTES_UDP: u64 = 2_048;
+
+    /// Enough to see what is wrong with them.
+    pub(crate) const MAX_DEAD_LETTERS: u32 = 10_000;
 
     pub(crate) const REFRESH: Duration = Duration::from_secs(3_600);
 }

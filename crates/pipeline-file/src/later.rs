@@ -51,8 +51,6 @@ const LATER: &[Later] = &[
     key("sinks.*.plaintext", ""),
     key("sinks.*.splunk_hec", USE_ANOTHER_SINK),
     key("sinks.*.kafka", USE_ANOTHER_SINK),
-    key("sinks.*.file.rotate", "let another program rotate the file"),
-    key("sinks.*.file.mode", "set the umask of the process"),
     Later { path: "sinks.*.format.json.schema", values: &["ecs", "ocsf", "cim"], until_then: "use `raw`" },
     Later { path: "sinks.*.updates", values: &["changed", "first"], until_then: "use `every`" },
 ];

@@ -1,6 +1,7 @@
 //! The checked plan: what the file means, ready to be built. It knows no runtime.
 
 mod format;
+mod local_file;
 mod syslog;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::format::{CefPlan, CefVersionPlan, EnvelopePlan, FormatPlan, LeefPlan, LeefVersionPlan};
+pub use self::local_file::{CompressionPlan, FilePlan, KeepPlan, PathsPlan, RotatePlan};
 pub use self::syslog::{
     AddressPlan, FACILITIES, FramingPlan, HeaderPlan, SpreadPlan, SyslogPlan, TlsPlan, TransportPlan,
 };
@@ -148,6 +150,8 @@ pub struct SinkPlan {
     pub only: OnlyPlan,
     /// Records in a second, at most.
     pub max_rate: Option<u32>,
+    /// How many alerts may be refused before a person must look at them, at least 1.
+    pub max_dead_letters: u64,
     /// Where records go.
     pub destination: DestinationPlan,
 }
@@ -213,8 +217,8 @@ pub enum MinSeverity {
 /// Where records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DestinationPlan {
-    /// A file.
-    File(PathBuf),
+    /// Files.
+    File(Box<FilePlan>),
     /// Standard output.
     StandardOutput,
     /// Syslog.

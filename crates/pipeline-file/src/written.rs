@@ -3,6 +3,7 @@
 mod address;
 mod amount;
 mod format;
+mod local_file;
 mod name;
 mod several;
 mod syslog;
@@ -16,6 +17,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 pub(crate) use self::address::Endpoint;
 pub(crate) use self::amount::{Begin, Bytes, PerSecond, Percentage, Size, Span, Unit};
 pub(crate) use self::format::Delimiter;
+pub(crate) use self::local_file::{FileMode, KeepRotated};
 pub(crate) use self::name::{EnvName, Guid, Name, NonEmpty};
 pub(crate) use self::several::OneOrSeveral;
 pub(crate) use self::syslog::{AppName, Fingerprint, MessageId, ServerName, SyslogAddress, TimeZone, scheme, token};
@@ -108,8 +110,10 @@ pub(crate) fn wrong_form(format: &str, text: &str, least: Option<&str>, most: Op
         Delimiter::FORMAT => Delimiter::read(text).err(),
         EnvName::FORMAT => EnvName::read(text).err(),
         Endpoint::FORMAT => Endpoint::read(text).err(),
+        FileMode::FORMAT => FileMode::read(text).err(),
         Fingerprint::FORMAT => Fingerprint::read(text).err(),
         Guid::FORMAT => Guid::read(text).err(),
+        KeepRotated::FORMAT => KeepRotated::read(text).err(),
         MessageId::FORMAT => MessageId::read(text).err(),
         Name::FORMAT => Name::read(text).err(),
         NonEmpty::FORMAT => NonEmpty::read(text).err(),

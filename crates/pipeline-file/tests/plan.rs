@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline_file::plan::{
-    AddressPlan, CefPlan, CefVersionPlan, DestinationPlan, EnvelopePlan, FormatPlan, FramingPlan, HeaderPlan, LeefPlan,
-    LeefVersionPlan, MinSeverity, PerPlan, QuotaPlan, SourceKind, SourcePlan, SpreadPlan, Start, SyslogPlan,
-    TenantPattern, TlsPlan, TokenEndpoint, TransportPlan,
+    AddressPlan, CefPlan, CefVersionPlan, CompressionPlan, DestinationPlan, EnvelopePlan, FilePlan, FormatPlan,
+    FramingPlan, HeaderPlan, KeepPlan, LeefPlan, LeefVersionPlan, MinSeverity, PathsPlan, PerPlan, QuotaPlan,
+    RotatePlan, SourceKind, SourcePlan, SpreadPlan, Start, SyslogPlan, TenantPattern, TlsPlan, TokenEndpoint,
+    TransportPlan,
 };
 use pipeline_file::{Environment, Plan, SecretSource, check};
 
@@ -59,6 +60,7 @@ fn defaults_hold() {
     assert_eq!(plan.journal.remember, Duration::from_secs(30 * 86_400));
     let sink = &plan.sinks[0];
     assert_eq!((sink.from, sink.max_rate, sink.was.as_deref()), (Start::Now, None, None));
+    assert_eq!(sink.max_dead_letters, 10_000);
     assert_eq!((sink.per, sink.max_bytes), (PerPlan::Alert, None));
     assert_eq!(sink.format, FormatPlan::Cef(CefPlan::default()));
     assert_eq!(sink.destination, DestinationPlan::StandardOutput);
@@ -209,7 +211,7 @@ fn paths_are_absolute() {
     let state = Environment { state_directory: Some("/var/lib/atp-forwarder".into()), ..environment() };
     let plan = plan_in(&text, &state);
     assert_eq!(plan.tenants[0].ca.as_deref(), Some(Path::new("/etc/atp-forwarder/ca.pem")));
-    assert_eq!(plan.sinks[0].destination, DestinationPlan::File("/etc/atp-forwarder/out/alerts.json".into()));
+    assert_eq!(plan.sinks[0].destination, one_file("/etc/atp-forwarder/out/alerts.json"));
     assert_eq!(plan.journal.path, Path::new("/var/lib/atp-forwarder"));
     let journal =
         |path: &str| plan_in(&format!("{text}journal: {{ embedded: {{ path: {path} }} }}\n"), &state).journal.path;
@@ -410,5 +412,56 @@ fn other_ways_to_write_the_same() {
     let json = serde_json::to_string_pretty(&serde_yaml::from_str::<serde_json::Value>(&text).unwrap()).unwrap();
     for other in [format!("\u{feff}{text}"), text.replace('\n', "\r\n"), format!("---\n{text}...\n"), json] {
         assert_eq!(format!("{:?}", plan_in(&other, &environment())), expected, "{other}");
+    }
+}
+
+fn one_file(path: &str) -> DestinationPlan {
+    DestinationPlan::File(Box::new(FilePlan {
+        paths: PathsPlan::One(path.into()),
+        mode: None,
+        group: None,
+        rotate: None,
+    }))
+}
+
+fn file_plan(tenant: &str, keys: &str) -> FilePlan {
+    match plan(tenant, MDE, &format!("format: cef, max_dead_letters: 5, file: {{ {keys} }}"))
+        .sinks
+        .remove(0)
+        .destination
+    {
+        DestinationPlan::File(file) => *file,
+        other => panic!("no file: {other:?}"),
+    }
+}
+
+/// The keys of a file mean what they say.
+#[test]
+fn files_are_planned() {
+    let keys = "path: x, mode: 0604, group: siem, rotate: { size: 2MiB, every: 1d, keep: 14, compress: gzip }";
+    let file = file_plan("", keys);
+    assert_eq!((file.mode, file.group.as_deref()), (Some(0o604), Some("siem")));
+    let (size, every) = (Some(2 << 20), Some(Duration::from_secs(86_400)));
+    let compress = Some(CompressionPlan::Gzip);
+    assert_eq!(file.rotate, Some(RotatePlan { size, every, keep: KeepPlan::Files(14), compress }));
+    let bare = file_plan("", "path: x, rotate: { every: 1h, keep: 7d, compress: none }").rotate;
+    let (every, keep) = (Some(Duration::from_secs(3_600)), KeepPlan::For(Duration::from_secs(7 * 86_400)));
+    assert_eq!(bare, Some(RotatePlan { size: None, every, keep, compress: None }));
+    let all = file_plan("", "path: x, rotate: { size: 1KiB }").rotate;
+    assert_eq!(all.map(|rotate| (rotate.keep, rotate.compress)), Some((KeepPlan::All, None)));
+}
+
+/// A path that is a template has a file for each tenant, below the last folder that is fixed.
+#[test]
+fn files_are_planned_for_each_tenant() {
+    for (path, folder, file) in [
+        ("/var/{{ tenant.name }}.cef", "/var", "contoso.cef"),
+        ("out/{{ tenant.labels.site }}/a-{{ tenant.name }}/x.cef", "/etc/atp-forwarder/out", "HQ/a-contoso/x.cef"),
+        ("{{ tenant.name }}/x.cef", "/etc/atp-forwarder", "contoso/x.cef"),
+        ("/{% if tenant.labels.site %}a{% endif %}", "/", "a"),
+    ] {
+        let files = [("contoso".to_owned(), PathBuf::from(file))].into();
+        let paths = file_plan("labels: { site: HQ }", &format!("path: \"{path}\"")).paths;
+        assert_eq!(paths, PathsPlan::ByTenant { folder: folder.into(), files }, "{path}");
     }
 }

@@ -88,7 +88,7 @@ impl Forwarder {
             sink,
             rate: plan.max_rate.map(|per_second| Rate::new(per_second, Instant::now())),
             one_reader: plan.destination == DestinationPlan::StandardOutput,
-            max_dead_letters: MAX_DEAD_LETTERS,
+            max_dead_letters: plan.max_dead_letters,
         };
         Ok(Lane::new(id, journal, rendering, destination, lane_status, drain))
     }
@@ -167,6 +167,3 @@ fn failure(ended: Result<TaskEnd, JoinError>) -> Option<Failure> {
         Err(panic) => Some(Failure::because(FailureKind::Failed, "a task ended by itself", &panic)),
     }
 }
-
-/// How many dead letters a lane may have before a person must look at them.
-const MAX_DEAD_LETTERS: u64 = 10_000;

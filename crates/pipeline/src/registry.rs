@@ -1,6 +1,7 @@
 //! From the plan's kinds to the crates that do them: the one place that names them all.
 
 mod format;
+mod local_file;
 pub(crate) mod syslog;
 
 use std::collections::HashMap;
@@ -42,7 +43,7 @@ pub(crate) fn journal(plan: &Plan) -> EmbeddedOptions {
 /// The sink that a lane sends to.
 pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
     Ok(match &plan.destination {
-        DestinationPlan::File(path) => Box::new(FileSink::file(path)?),
+        DestinationPlan::File(plan) => Box::new(FileSink::files(local_file::options(plan))?),
         DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()?),
         DestinationPlan::Syslog(plan) => Box::new(SyslogSink::new(&syslog::options(plan))?),
     })

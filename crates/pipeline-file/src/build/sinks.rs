@@ -1,15 +1,12 @@
 //! Sinks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 
 use super::Build;
 use crate::faults::Told;
-use crate::file::{Named, Only, Severity, Sink, SinkFile, TenantChoice};
+use crate::file::{Named, Only, Severity, Sink, TenantChoice, defaults};
 use crate::place::KeyPath;
-use crate::plan::{
-    DestinationPlan, FormatPlan, MinSeverity, OnlyPlan, PerPlan, SinkPlan, Start, TenantPattern, TenantPlan,
-};
+use crate::plan::{FormatPlan, MinSeverity, OnlyPlan, PerPlan, SinkPlan, Start, TenantPattern, TenantPlan};
 use crate::profile::Profile;
 use crate::template::TemplateText;
 use crate::tree::{Content, Node};
@@ -29,6 +26,7 @@ impl Build<'_> {
                 plans.extend(plan.ok());
             }
         }
+        self.check_tenants_files(&plans);
         plans
     }
 
@@ -42,12 +40,16 @@ impl Build<'_> {
             self.check_record_bytes(bytes, format.as_ref().ok(), &path.key("max_bytes"));
         }
         let messages = ForMessages { profile: sink.profile, host: sink.host, max_bytes };
+        let taken = tenants.iter().filter(|tenant| only.takes_tenant(&tenant.name, &tenant.labels));
+        let taken: Vec<&TenantPlan> = taken.collect();
         let destination = match (sink.file, sink.syslog) {
-            (Some(file), None) => self.file(file, &messages, &path),
-            (None, Some(syslog)) => {
-                let taken = tenants.iter().filter(|tenant| only.takes_tenant(&tenant.name, &tenant.labels));
-                self.syslog(syslog, messages, &taken.collect::<Vec<_>>(), &path)
+            (Some(file), None) => {
+                if messages.host.is_some() {
+                    self.tell(&path.key("host"), "a file has no use for it; it is for `syslog`");
+                }
+                self.file(file, &taken, &path.key("file"))
             }
+            (None, Some(syslog)) => self.syslog(syslog, messages, &taken, &path),
             // That it is exactly one is the schema's rule.
             _ => self.required(None, &path),
         };
@@ -60,19 +62,8 @@ impl Build<'_> {
             max_bytes: for_file,
             only,
             max_rate: sink.max_rate.map(|rate| rate.0),
+            max_dead_letters: sink.max_dead_letters.unwrap_or(defaults::MAX_DEAD_LETTERS).into(),
             destination: destination?,
-        })
-    }
-
-    fn file(&mut self, file: SinkFile, messages: &ForMessages, sink: &KeyPath) -> Result<DestinationPlan, Told> {
-        if messages.host.is_some() {
-            self.tell(&sink.key("host"), "a file has no use for it; it is for `syslog`");
-        }
-        let written = self.required(file.path, &sink.key("file").key("path"))?.0;
-        Ok(if written == STANDARD_OUTPUT {
-            DestinationPlan::StandardOutput
-        } else {
-            DestinationPlan::File(self.resolved(&written))
         })
     }
 
@@ -149,21 +140,6 @@ impl Build<'_> {
             }
         }
     }
-
-    /// Two sinks that write one file would write into each other's lines.
-    fn check_files(&mut self, sinks: &Named<Sink>) {
-        let mut writers: HashMap<PathBuf, &str> = HashMap::new();
-        for (name, sink) in sinks.iter().filter(|(_, sink)| sink.enabled.unwrap_or(true)) {
-            let path = sink.file.as_ref().and_then(|file| file.path.as_ref());
-            let Some(path) = path.filter(|path| path.0 != STANDARD_OUTPUT) else {
-                continue;
-            };
-            if let Some(other) = writers.insert(self.resolved(&path.0), &name.0) {
-                let path = KeyPath::of(&["sinks", &name.0, "file", "path"]);
-                self.tell(&path, format!("sink `{other}` writes this file"));
-            }
-        }
-    }
 }
 
 /// What a sink says of messages beside its destination's own keys.
@@ -175,9 +151,6 @@ pub(super) struct ForMessages {
 
 /// The least to which records of CEF and LEEF can be cut: who, which and when stay.
 const SMALLEST_RECORD: u64 = 1_024;
-
-/// The path that means no file but standard output.
-const STANDARD_OUTPUT: &str = "-";
 
 /// A tenant's labels as they stand in the file.
 fn labels_written(tenant: &Node) -> BTreeMap<String, String> {

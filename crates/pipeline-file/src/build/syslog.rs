@@ -213,7 +213,7 @@ fn host_name(text: &str) -> Result<String, String> {
 }
 
 /// Tenants, the first few by name.
-fn in_words(tenants: &[&str]) -> String {
+pub(super) fn in_words(tenants: &[&str]) -> String {
     const NAMED: usize = 5;
     let named: Vec<String> = tenants.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
     let more = tenants.len().saturating_sub(NAMED);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::{Format, Syslog};
+use super::{Format, SinkFile, Syslog, defaults};
 use crate::profile::{HOST, Profile};
 use crate::template::TemplateText;
 use crate::written::{Begin, Bytes, Form as _, Name, NonEmpty, PerSecond, Written};
@@ -39,6 +39,9 @@ pub(crate) struct Sink {
     pub(crate) per: Option<Per>,
     /// How many records a second it gets at most.
     pub(crate) max_rate: Option<Written<PerSecond>>,
+    /// How many alerts may be refused and set aside as dead letters before the sink waits for a person.
+    #[schemars(range(min = 1), extend("default" = defaults::MAX_DEAD_LETTERS))]
+    pub(crate) max_dead_letters: Option<u32>,
     /// Where it begins when it is new: with what comes from now on, with all that the journal still holds, or with
     /// what came at most so long ago.
     #[schemars(extend("default" = "now"))]
@@ -71,15 +74,6 @@ fn bytes(_: &mut SchemaGenerator) -> Schema {
             { "type": "integer", "minimum": 480 }
         ]
     })
-}
-
-/// A file.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("required" = ["path"]))]
-pub(crate) struct SinkFile {
-    /// Its path; a relative one lies beside this file, and `-` is standard output.
-    pub(crate) path: Option<Written<NonEmpty>>,
 }
 
 /// Which revisions of an alert go out.
