@@ -280,8 +280,8 @@ impl Lane {
         match (fault, ease) {
             (Some(fault), _) => self.hold_back(&fault),
             (None, Some(ease)) => self.hold(ease),
-            // While a fault holds the lane back, an answer to what was sent before it is no recovery.
-            (None, None) if progress && self.hold_until.is_none() => self.recover(),
+            // An answer to what was sent before a fault is no recovery from it.
+            (None, None) if progress && self.hold_until.is_none() && !self.failing => self.recover(),
             (None, None) => {}
         }
     }
