@@ -9,10 +9,10 @@ use atp_sim::{Options, Population, TenantOptions};
 use end_to_end::{Delivered, Place, Settings, Site};
 
 /// A small file system that is unmounted when this is dropped.
-struct SmallDisk<'a>(&'a Path);
+pub(crate) struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount(at: &'a Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).expect("the folder is writable");
         let option = format!("size={size}");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &option, "tmpfs"]).arg(at).status();

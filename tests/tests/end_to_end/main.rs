@@ -3,6 +3,7 @@
 mod command_line;
 mod completeness;
 mod disk;
+mod files;
 mod kills;
 mod lateness;
 mod secrets;
