@@ -14,7 +14,6 @@ mod stream;
 
 pub use crate::options::{Compression, FileOptions, Keep, Paths, Rotate};
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -48,14 +47,6 @@ impl FileSink {
     /// path is one that a rotated file could have.
     pub fn files(options: FileOptions) -> Result<Self, Fault> {
         Output::open(options).map(Self::new)
-    }
-
-    /// A sink onto one file that is never rotated.
-    ///
-    /// # Errors
-    /// As [`Self::files`].
-    pub fn file(path: impl Into<PathBuf>) -> Result<Self, Fault> {
-        Self::files(FileOptions { paths: Paths::One(path.into()), mode: None, group: None, rotate: None })
     }
 
     fn new(output: Output) -> Self {
