@@ -11,7 +11,7 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, SET_COOKIE};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderValue, SET_COOKIE};
 use hyper::{HeaderMap, Request, Response};
 use serde::Deserialize;
 
@@ -242,6 +242,8 @@ fn answer(status: u16, body: &str, header: Option<(&'static str, String)>) -> Re
 fn page(status: u16, body: &str) -> Response<Page> {
     let mut response = Response::new(Page { bytes: Some(Bytes::copy_from_slice(body.as_bytes())), is_torn: false });
     *response.status_mut() = status.try_into().expect("a test gives a status that is one");
+    let kind = if body.starts_with('{') { "application/json; charset=UTF-8" } else { "text/html; charset=UTF-8" };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

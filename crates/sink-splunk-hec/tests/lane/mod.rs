@@ -11,10 +11,10 @@ use sink_splunk_hec::stand_in::{Event, StandIn};
 use sink_splunk_hec::{Acknowledgement, HecOptions, HecSink};
 use tokio::time::timeout;
 
-/// Options for some collectors, in whose time waits are short.
+/// Options for some collectors. Questions come quickly, and nothing is given up by the clock: what hangs is seen.
 pub(crate) fn options(collectors: &[&StandIn], acknowledge: bool) -> HecOptions {
     let urls = collectors.iter().map(|collector| collector.url()).collect();
-    let rule = Acknowledgement { ask_after: Duration::from_millis(3), give_up_after: Duration::from_secs(60) };
+    let rule = Acknowledgement { ask_after: Duration::from_millis(3), give_up_after: Duration::from_secs(3_600) };
     HecOptions::new(urls, Arc::new(|| Ok(SecretString::from("token"))), acknowledge.then_some(rule))
 }
 
