@@ -193,6 +193,22 @@ mod tests {
         Some(word.to_owned())
     }
 
+    /// Guarantee: every shape in every profile is as it was proofread: its header and the beginning of its record, and how
+    /// many bytes it has. What follows in a record has golden files of its own, in `transform`.
+    #[test]
+    fn every_profile_is_as_it_was_proofread() {
+        const SHOWN: usize = 220;
+        let mut golden = String::new();
+        for profile in pipeline_file::profiles() {
+            golden += &format!("== {profile}\n");
+            for message in wire(&PreviewArgs { profile: word(profile), ..args() }).expect("nothing is wrong") {
+                let line: String = message.trim_end().replace('\t', "<TAB>").chars().take(SHOWN).collect();
+                golden += &format!("{line}… ({} bytes)\n", message.len());
+            }
+        }
+        insta::assert_snapshot!("profiles", golden);
+    }
+
     /// Guarantee: with nothing said, all samples are whole messages of RFC 5424 with CEF in them.
     #[test]
     fn the_samples_are_shown() {
