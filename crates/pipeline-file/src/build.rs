@@ -10,6 +10,7 @@ mod local_file;
 mod secret;
 mod sinks;
 mod sources;
+mod splunk_hec;
 mod syslog;
 mod tenants;
 

@@ -6,6 +6,7 @@ mod format;
 mod local_file;
 mod sink;
 mod source;
+mod splunk_hec;
 mod syslog;
 mod tenant;
 
@@ -19,6 +20,7 @@ pub(crate) use self::format::{CefKeys, Envelope, Format, FormatKeys, FormatName,
 pub(crate) use self::local_file::{Compress, SinkFile, SinkRotate};
 pub(crate) use self::sink::{Only, Per, Severity, Sink, TenantChoice};
 pub(crate) use self::source::{AlertsExport, MdeAlerts, Quota, Source, TokenVersion};
+pub(crate) use self::splunk_hec::{Plaintext, SplunkHec};
 pub(crate) use self::syslog::{Facility, Syslog, SyslogTls};
 pub(crate) use self::tenant::{Cloud, Credential, Endpoints, Region, Secret, SecretReference, Tenant};
 use crate::written::{Name, NonEmpty, Size, Span, Unit as _, Written};
@@ -53,6 +55,13 @@ pub(crate) mod defaults {
 
     /// Enough to see what is wrong with them.
     pub(crate) const MAX_DEAD_LETTERS: u32 = 10_000;
+
+    pub(crate) const HEC_CONNECTIONS: u32 = 2;
+    /// Under the 1,000,000 that Splunk Cloud promises to take.
+    pub(crate) const HEC_MAX_CONTENT: u64 = 900_000;
+    /// What Splunk's own add-on gives the alerts of Defender for Endpoint (Splunkbase 6207).
+    pub(crate) const HEC_SOURCE: &str = "ms_defender_atp_alerts";
+    pub(crate) const HEC_SOURCETYPE: &str = "ms:defender:atp:alerts";
 
     pub(crate) const REFRESH: Duration = Duration::from_secs(3_600);
 }

@@ -2,6 +2,7 @@
 
 mod format;
 mod local_file;
+mod splunk_hec;
 mod syslog;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use url::Url;
 
 pub use self::format::{CefPlan, CefVersionPlan, EnvelopePlan, FormatPlan, LeefPlan, LeefVersionPlan};
 pub use self::local_file::{CompressionPlan, FilePlan, KeepPlan, PathsPlan, RotatePlan};
+pub use self::splunk_hec::SplunkHecPlan;
 pub use self::syslog::{
     AddressPlan, FACILITIES, FramingPlan, HeaderPlan, SpreadPlan, SyslogPlan, TlsPlan, TransportPlan,
 };
@@ -219,6 +221,8 @@ pub enum MinSeverity {
 pub enum DestinationPlan {
     /// Files.
     File(Box<FilePlan>),
+    /// Splunk's HTTP Event Collector.
+    SplunkHec(Box<SplunkHecPlan>),
     /// Standard output.
     StandardOutput,
     /// Syslog.

@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-pub(crate) use self::address::Endpoint;
+pub(crate) use self::address::{CollectorUrl, Endpoint, is_loopback};
 pub(crate) use self::amount::{Begin, Bytes, PerSecond, Percentage, Size, Span, Unit};
 pub(crate) use self::format::Delimiter;
 pub(crate) use self::local_file::{FileMode, KeepRotated};
@@ -107,6 +107,7 @@ pub(crate) fn wrong_form(format: &str, text: &str, least: Option<&str>, most: Op
         Bytes::FORMAT => amount::out_of_bounds::<Bytes>(text, least, most),
         AppName::FORMAT => AppName::read(text).err(),
         Begin::FORMAT => Begin::read(text).err(),
+        CollectorUrl::FORMAT => CollectorUrl::read(text).err(),
         Delimiter::FORMAT => Delimiter::read(text).err(),
         EnvName::FORMAT => EnvName::read(text).err(),
         Endpoint::FORMAT => Endpoint::read(text).err(),

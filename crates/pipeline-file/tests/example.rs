@@ -26,7 +26,7 @@ fn the_example_loads() {
     let tenants: Vec<_> = plan.tenants.iter().map(|tenant| (tenant.name.as_str(), tenant.enabled)).collect();
     assert_eq!(tenants, [("contoso", true), ("contoso-uk", true), ("fabrikam", true), ("lab", false)]);
     let sinks: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
-    assert_eq!(sinks, ["arcsight", "lake", "old-siem", "qradar", "siem", "terminal"]);
+    assert_eq!(sinks, ["arcsight", "lake", "old-siem", "qradar", "siem", "splunk", "splunk-lab", "terminal"]);
     assert!(plan.journal.path.is_absolute() && plan.journal.path.ends_with("deploy/data"));
     assert_eq!(plan.sinks[0].from, Start::Since(Duration::from_secs(86_400)));
     assert_eq!(plan.sinks[1].format, FormatPlan::Json { envelope: EnvelopePlan::Wrap });
@@ -37,7 +37,9 @@ fn the_example_loads() {
     assert_eq!((siem.framing, siem.max_bytes), (Some(FramingPlan::OctetCounting), Some(32 << 10)));
     let hosts: Vec<&str> = siem.hosts.values().map(String::as_str).collect();
     assert_eq!(hosts, ["atp-contoso", "atp-contoso-uk", "atp-fabrikam", "atp-lab"]);
-    assert_eq!(plan.sinks[5].destination, DestinationPlan::StandardOutput);
+    let DestinationPlan::SplunkHec(splunk) = &plan.sinks[5].destination else { panic!("Splunk") };
+    assert_eq!((splunk.urls.len(), splunk.acknowledge, splunk.indexes["contoso"].as_str()), (2, true, "edr"));
+    assert_eq!(plan.sinks[7].destination, DestinationPlan::StandardOutput);
 }
 
 /// The smallest useful file, which stands in the example's first comment, loads as well.

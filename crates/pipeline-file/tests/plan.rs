@@ -465,3 +465,35 @@ fn files_are_planned_for_each_tenant() {
         assert_eq!(paths, PathsPlan::ByTenant { folder: folder.into(), files }, "{path}");
     }
 }
+
+/// A collector has the words of Splunk's own add-on for JSON and leaves the type of other formats to the token; JSON goes
+/// without an envelope, whose words are fields; templates are filled in for each tenant.
+#[test]
+fn collectors_have_their_words() {
+    let hec = |sink: &str| {
+        let plan = plan("labels: { index: edr_contoso }", MDE, sink);
+        let DestinationPlan::SplunkHec(hec) = plan.sinks[0].destination.clone() else { panic!("a collector") };
+        (*hec, plan.sinks[0].format.clone())
+    };
+    const KEYS: &str = "url: 'https://splunk.example:8088', token: { env: HEC }, acknowledge: true";
+    let (splunk, format) = hec(&format!("for: splunk, splunk_hec: {{ {KEYS} }}"));
+    assert_eq!(format, FormatPlan::Json { envelope: EnvelopePlan::None });
+    assert_eq!(splunk.urls[0].as_str(), "https://splunk.example:8088/");
+    assert!(splunk.acknowledge && splunk.gzip && splunk.indexes.is_empty() && splunk.hosts.is_empty());
+    assert_eq!(splunk.token, SecretSource::Env("HEC".to_owned()));
+    assert_eq!((splunk.max_content, splunk.connections), (900_000, 2));
+    assert_eq!(splunk.sources["contoso"], "ms_defender_atp_alerts");
+    assert_eq!(splunk.sourcetypes["contoso"], "ms:defender:atp:alerts");
+    let (cef, _) = hec(&format!(
+        "format: cef, host: 'atp-{{{{ tenant.name }}}}', splunk_hec: {{ {KEYS}, max_content: 1MiB, gzip: false, \
+         index: '{{{{ tenant.labels.index }}}}', tls: {{ ca: ca.pem, cert: c.pem, key: k.pem }} }}"
+    ));
+    assert!(cef.sourcetypes.is_empty() && !cef.gzip);
+    assert_eq!((cef.indexes["contoso"].as_str(), cef.hosts["contoso"].as_str()), ("edr_contoso", "atp-contoso"));
+    assert_eq!(cef.max_content, 1 << 20);
+    assert_eq!(cef.ca.unwrap(), Path::new("/etc/atp-forwarder/ca.pem"));
+    let (_, wrapped) = hec(&format!("format: {{ json: {{ envelope: wrap }} }}, splunk_hec: {{ {KEYS} }}"));
+    assert_eq!(wrapped, FormatPlan::Json { envelope: EnvelopePlan::Wrap });
+    let loopback = "url: ['http://127.0.0.1:8088', 'http://localhost'], token: { env: HEC }, acknowledge: false";
+    assert_eq!(hec(&format!("for: splunk, splunk_hec: {{ {loopback} }}")).0.urls.len(), 2, "nobody is on the way");
+}

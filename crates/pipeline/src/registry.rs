@@ -2,6 +2,7 @@
 
 mod format;
 mod local_file;
+pub(crate) mod splunk_hec;
 pub(crate) mod syslog;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use pipeline_file::plan::{DestinationPlan, Plan, SinkPlan, SourceKind, SourcePla
 use secrecy::SecretString;
 use sink::Sink;
 use sink_file::FileSink;
+use sink_splunk_hec::HecSink;
 use sink_syslog::SyslogSink;
 
 pub(crate) use self::format::{per, renderer};
@@ -44,6 +46,7 @@ pub(crate) fn journal(plan: &Plan) -> EmbeddedOptions {
 pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
     Ok(match &plan.destination {
         DestinationPlan::File(plan) => Box::new(FileSink::files(local_file::options(plan))?),
+        DestinationPlan::SplunkHec(plan) => Box::new(HecSink::new(&splunk_hec::options(plan))?),
         DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()?),
         DestinationPlan::Syslog(plan) => Box::new(SyslogSink::new(&syslog::options(plan))?),
     })

@@ -12,18 +12,20 @@ impl Build<'_> {
         &mut self,
         format: Option<Format>,
         profile: Option<Profile>,
+        envelope: EnvelopePlan,
         sink: &KeyPath,
     ) -> Result<FormatPlan, Told> {
         let path = sink.key("format");
         let json = |envelope| FormatPlan::Json { envelope };
         match self.format_said(format, profile, &path)? {
             Format::Named(FormatName::Cef) => Ok(FormatPlan::Cef(CefPlan::default())),
-            Format::Named(FormatName::Json) => Ok(json(EnvelopePlan::Wrap)),
+            Format::Named(FormatName::Json) => Ok(json(envelope)),
             Format::Named(FormatName::Leef) => Ok(FormatPlan::Leef(LeefPlan::default())),
             Format::Detailed(FormatKeys { cef: Some(keys), .. }) => Ok(FormatPlan::Cef(cef(keys))),
             Format::Detailed(FormatKeys { json: Some(keys), .. }) => Ok(json(match keys.envelope {
                 Some(Envelope::None) => EnvelopePlan::None,
-                Some(Envelope::Wrap) | None => EnvelopePlan::Wrap,
+                Some(Envelope::Wrap) => EnvelopePlan::Wrap,
+                None => envelope,
             })),
             Format::Detailed(FormatKeys { leef: Some(keys), .. }) => {
                 Ok(FormatPlan::Leef(self.leef(keys, &path.key("leef"))))

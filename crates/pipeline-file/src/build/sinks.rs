@@ -6,7 +6,9 @@ use super::Build;
 use crate::faults::Told;
 use crate::file::{Named, Only, Severity, Sink, TenantChoice, defaults};
 use crate::place::KeyPath;
-use crate::plan::{FormatPlan, MinSeverity, OnlyPlan, PerPlan, SinkPlan, Start, TenantPattern, TenantPlan};
+use crate::plan::{
+    EnvelopePlan, FormatPlan, MinSeverity, OnlyPlan, PerPlan, SinkPlan, Start, TenantPattern, TenantPlan,
+};
 use crate::profile::Profile;
 use crate::template::TemplateText;
 use crate::tree::{Content, Node};
@@ -32,7 +34,10 @@ impl Build<'_> {
 
     fn sink(&mut self, name: String, sink: Sink, tenants: &[TenantPlan]) -> Result<SinkPlan, Told> {
         let path = KeyPath::of(&["sinks", &name]);
-        let format = self.format(sink.format, sink.profile, &path);
+        // The collector's events have fields for what an envelope says.
+        let envelope = if sink.splunk_hec.is_some() { EnvelopePlan::None } else { EnvelopePlan::Wrap };
+        let format = self.format(sink.format, sink.profile, envelope, &path);
+        self.check_plaintext(sink.plaintext, sink.splunk_hec.as_ref(), &path);
         let only = self.only(sink.only.unwrap_or_default(), &path.key("only"));
         let max_bytes = sink.max_bytes.as_ref().map(|bytes| bytes.0);
         let for_file = max_bytes.filter(|_| sink.file.is_some());
@@ -42,14 +47,15 @@ impl Build<'_> {
         let messages = ForMessages { profile: sink.profile, host: sink.host, max_bytes };
         let taken = tenants.iter().filter(|tenant| only.takes_tenant(&tenant.name, &tenant.labels));
         let taken: Vec<&TenantPlan> = taken.collect();
-        let destination = match (sink.file, sink.syslog) {
-            (Some(file), None) => {
+        let destination = match (sink.file, sink.splunk_hec, sink.syslog) {
+            (Some(file), None, None) => {
                 if messages.host.is_some() {
-                    self.tell(&path.key("host"), "a file has no use for it; it is for `syslog`");
+                    self.tell(&path.key("host"), "a file has no use for it; it is for `syslog` and `splunk_hec`");
                 }
                 self.file(file, &taken, &path.key("file"))
             }
-            (None, Some(syslog)) => self.syslog(syslog, messages, &taken, &path),
+            (None, Some(hec), None) => self.splunk_hec(hec, messages, format.as_ref().ok(), &taken, &path),
+            (None, None, Some(syslog)) => self.syslog(syslog, messages, &taken, &path),
             // That it is exactly one is the schema's rule.
             _ => self.required(None, &path),
         };

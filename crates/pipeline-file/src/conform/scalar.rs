@@ -116,6 +116,7 @@ pub(super) fn form_in_words(schema: &Value) -> &'static str {
         Some("duration") => "a duration such as `60s`",
         Some("endpoint") => "an address",
         Some("environment-variable") => "the name of an environment variable",
+        Some("collector-url") => "the URL of a collector such as `https://splunk.example:8088`",
         Some("file-mode") => "permissions such as `0640`",
         Some("fingerprint") => "a fingerprint",
         Some("keep-rotated") => "a number of files or a duration",

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::{Format, SinkFile, Syslog, defaults};
+use super::{Format, Plaintext, SinkFile, SplunkHec, Syslog, defaults};
 use crate::profile::{HOST, Profile};
 use crate::template::TemplateText;
 use crate::written::{Begin, Bytes, Form as _, Name, NonEmpty, PerSecond, Written};
@@ -18,7 +18,7 @@ use crate::written::{Begin, Bytes, Form as _, Name, NonEmpty, PerSecond, Written
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
-    "oneOf" = [{ "required": ["file"] }, { "required": ["syslog"] }],
+    "oneOf" = [{ "required": ["file"] }, { "required": ["splunk_hec"] }, { "required": ["syslog"] }],
     "allOf" = [{ "anyOf": [{ "required": ["for"] }, { "required": ["format"] }] }]
 ))]
 pub(crate) struct Sink {
@@ -51,7 +51,8 @@ pub(crate) struct Sink {
     /// Whether it gets anything at all.
     #[schemars(extend("default" = true))]
     pub(crate) enabled: Option<bool>,
-    /// The host that a header names, a template over `tenant.name` and `tenant.labels.NAME`.
+    /// The host that a header or an event names, a template over `tenant.name` and `tenant.labels.NAME`. Unset,
+    /// `splunk_hec` leaves it to the collector.
     #[schemars(extend("default" = HOST))]
     pub(crate) host: Option<Written<TemplateText>>,
     /// The most bytes of a syslog message, its header included, or of a record in a file: a number, or a size. CEF and
@@ -62,6 +63,11 @@ pub(crate) struct Sink {
     pub(crate) max_bytes: Option<Written<Bytes>>,
     /// Into a file.
     pub(crate) file: Option<SinkFile>,
+    /// Lets `splunk_hec` send alerts and its token to another machine over plain http, where everybody on the way can
+    /// read them.
+    pub(crate) plaintext: Option<Plaintext>,
+    /// To Splunk's HTTP Event Collector.
+    pub(crate) splunk_hec: Option<SplunkHec>,
     /// To syslog receivers.
     pub(crate) syslog: Option<Syslog>,
 }

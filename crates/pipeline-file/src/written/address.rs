@@ -1,4 +1,4 @@
-//! Addresses of Entra and Defender.
+//! Addresses of Entra and Defender, and of collectors.
 
 use std::net::IpAddr;
 
@@ -24,6 +24,22 @@ impl Form for Endpoint {
         check_path(&url)?;
         url.set_path("");
         url.set_query(None);
+        Ok(url)
+    }
+}
+
+/// The URL of Splunk's HTTP Event Collector. Whether plain http may be is said elsewhere.
+pub(crate) struct CollectorUrl;
+
+impl Form for CollectorUrl {
+    type Value = Url;
+    const FORMAT: &'static str = "collector-url";
+    const PATTERN: &'static str = "^https?://[^/@?#]+(/.*)?$";
+
+    fn read(text: &str) -> Result<Url, String> {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.ok_or("not the URL of a collector; it looks like https://splunk.example:8088")?;
+        check_parts(&url)?;
         Ok(url)
     }
 }
@@ -57,7 +73,8 @@ fn check_path(url: &Url) -> Result<(), String> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether it leads to this machine, whatever names mean elsewhere.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
@@ -85,6 +102,20 @@ mod tests {
             assert_eq!(url.as_str(), "https://wdatp-alertexporter-eu.windows.com/", "{pasted}");
         }
         assert_eq!(Endpoint::read("http://[::1]:8080/api/alerts").unwrap().as_str(), "http://[::1]:8080/");
+    }
+
+    /// A collector has a host, with or without a path; nothing secret can be part of its URL.
+    #[test]
+    fn urls_of_collectors_are_checked() {
+        for good in ["https://splunk.example:8088", "http://10.0.0.1:8088/services/collector", "https://[::1]/splunk"] {
+            assert!(CollectorUrl::read(good).is_ok(), "{good}");
+        }
+        for wrong in
+            ["splunk.example", "splunk.example:8088", "https://", "https://a?token=CANARY", "https://a:CANARY@b", ""]
+        {
+            let message = CollectorUrl::read(wrong).unwrap_err();
+            assert!(!message.contains("CANARY"), "{message}");
+        }
     }
 
     /// Plain http leaves this machine never, whatever the host is called; nothing secret can be part of an address.

@@ -13,6 +13,7 @@ use journal::{Entry, FeedInfo, FeedName, Key, Place};
 use pipeline_file::plan::{DestinationPlan, OnlyPlan, Plan, SinkPlan, TenantPlan};
 use pipeline_file::{Environment, FileFault};
 use sink::Record;
+use sink_splunk_hec::HecOptions;
 use sink_syslog::{MessageOptions, Transport};
 use transform::View;
 
@@ -101,21 +102,28 @@ fn tenant<'a>(plan: &'a Plan, sink: &SinkPlan, name: Option<&str>) -> Result<&'a
     Some(named).filter(takes).ok_or_else(message)
 }
 
+/// What a destination puts around a record.
+enum Around {
+    Event(Box<HecOptions>),
+    Line,
+    Message(MessageOptions, Transport),
+}
+
 /// How a sink's lane writes one tenant's alerts.
 struct Wire {
     rendering: Rendering,
     /// The Entra tenant id.
     tenant_id: String,
-    /// What a message is over which transport; nothing for a file, which has lines.
-    messages: Option<(MessageOptions, Transport)>,
+    around: Around,
 }
 
 impl Wire {
     fn new(plan: &Plan, sink: &SinkPlan, tenant: &TenantPlan) -> Self {
-        let messages = match &sink.destination {
-            DestinationPlan::File(_) | DestinationPlan::StandardOutput => None,
+        let around = match &sink.destination {
+            DestinationPlan::File(_) | DestinationPlan::StandardOutput => Around::Line,
+            DestinationPlan::SplunkHec(plan) => Around::Event(Box::new(registry::splunk_hec::options(plan))),
             DestinationPlan::Syslog(plan) => {
-                Some((registry::syslog::message(plan), registry::syslog::transport(plan.transport)))
+                Around::Message(registry::syslog::message(plan), registry::syslog::transport(plan.transport))
             }
         };
         // Without the sink's filter: whoever asks for an alert wants to see it.
@@ -125,7 +133,7 @@ impl Wire {
             OnlyPlan::default(),
             Arc::new(Tenants::new(plan)),
         );
-        Self { rendering, tenant_id: tenant.tenant_id.clone(), messages }
+        Self { rendering, tenant_id: tenant.tenant_id.clone(), around }
     }
 
     /// The records of an alert, as if it stood in the journal.
@@ -141,25 +149,26 @@ impl Wire {
     }
 
     fn bytes(&self, record: &Record) -> Vec<u8> {
-        match &self.messages {
-            Some((options, transport)) => sink_syslog::preview(options, *transport, record),
-            None => [&record.payload[..], b"\n"].concat(),
+        match &self.around {
+            Around::Event(options) => sink_splunk_hec::preview(options, record),
+            Around::Line => [&record.payload[..], b"\n"].concat(),
+            Around::Message(options, transport) => sink_syslog::preview(options, *transport, record),
         }
     }
 }
 
-/// Coloured on a terminal; elsewhere the bytes, and where a datagram would end, a line's end.
+/// Coloured on a terminal; elsewhere the bytes, and where a datagram or an event would end, a line's end.
 fn print(wire: &mut Wire, alerts: &[Alert]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let coloured = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    let datagrams = matches!(wire.messages, Some((_, Transport::Udp)));
+    let ends_unseen = matches!(wire.around, Around::Event(_) | Around::Message(_, Transport::Udp));
     for record in alerts.iter().flat_map(|alert| wire.records(alert)).collect::<Vec<_>>() {
         let bytes = wire.bytes(&record);
         if coloured {
             writeln!(out, "{}", terminal::shown(&bytes, &record.payload))?;
         } else {
             out.write_all(&bytes)?;
-            if datagrams {
+            if ends_unseen {
                 out.write_all(b"\n")?;
             }
         }

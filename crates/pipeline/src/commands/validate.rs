@@ -38,9 +38,14 @@ fn missing(plan: &Plan) -> Vec<String> {
         }
     }
     for sink in &plan.sinks {
+        if let DestinationPlan::SplunkHec(hec) = &sink.destination
+            && let Err(error) = hec.token.read()
+        {
+            missing.push(format!("  sinks.{}: splunk_hec.token: {error}", sink.name));
+        }
         for (key, file) in tls_files(sink) {
             if let Err(error) = File::open(file) {
-                missing.push(format!("  sinks.{}: syslog.tls.{key}: {error}", sink.name));
+                missing.push(format!("  sinks.{}: {key}: {error}", sink.name));
             }
         }
     }
@@ -49,12 +54,18 @@ fn missing(plan: &Plan) -> Vec<String> {
 
 /// The files of certificates and keys that a sink reads, each with its key in the file.
 fn tls_files(sink: &SinkPlan) -> Vec<(&'static str, &Path)> {
-    let DestinationPlan::Syslog(syslog) = &sink.destination else {
-        return Vec::new();
+    let (keys, ca, identity) = match &sink.destination {
+        DestinationPlan::File(_) | DestinationPlan::StandardOutput => return Vec::new(),
+        DestinationPlan::SplunkHec(hec) => {
+            (["splunk_hec.tls.ca", "splunk_hec.tls.cert", "splunk_hec.tls.key"], &hec.ca, &hec.identity)
+        }
+        DestinationPlan::Syslog(syslog) => {
+            (["syslog.tls.ca", "syslog.tls.cert", "syslog.tls.key"], &syslog.tls.ca, &syslog.tls.identity)
+        }
     };
-    let ca = syslog.tls.ca.iter().map(|ca| ("ca", ca.as_path()));
-    let identity = syslog.tls.identity.iter();
-    ca.chain(identity.flat_map(|(cert, key)| [("cert", cert.as_path()), ("key", key.as_path())])).collect()
+    let [ca_key, cert_key, key_key] = keys;
+    let ca = ca.iter().map(|ca| (ca_key, ca.as_path()));
+    ca.chain(identity.iter().flat_map(|(cert, key)| [(cert_key, cert.as_path()), (key_key, key.as_path())])).collect()
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub(crate) fn per(plan: &SinkPlan) -> Per {
 fn record_bytes(plan: &SinkPlan) -> Option<usize> {
     match &plan.destination {
         DestinationPlan::File(_) | DestinationPlan::StandardOutput => plan.max_bytes.map(in_memory),
+        DestinationPlan::SplunkHec(_) => None,
         DestinationPlan::Syslog(plan) => payload_bytes(plan),
     }
 }
@@ -148,7 +149,7 @@ mod tests {
     fn records_keep_to_what_their_sink_leaves() {
         let header = |plan: &SinkPlan| match &plan.destination {
             DestinationPlan::Syslog(plan) => longest_header(&syslog::message(plan)),
-            DestinationPlan::File(_) | DestinationPlan::StandardOutput => 0,
+            DestinationPlan::File(_) | DestinationPlan::SplunkHec(_) | DestinationPlan::StandardOutput => 0,
         };
         for (keys, most) in [
             ("format: cef, max_bytes: 2KiB, file: { path: x }", 2_048),
