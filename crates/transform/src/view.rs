@@ -83,6 +83,11 @@ impl<'a> View<'a> {
             }
             more = lexer.next_element()?;
         }
+        // The last of several lists may be empty: no alert is without a record.
+        if index == 0 {
+            view.complete();
+            each(&view);
+        }
         Ok(())
     }
 

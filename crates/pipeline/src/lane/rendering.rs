@@ -83,6 +83,7 @@ impl Rendering {
             partial: entry.flags & PARTIAL != 0,
         };
         let (block, records) = (&mut self.block, &mut self.records);
+        records.clear();
         let mut keep = |rendered: Rendered, bytes: &[u8]| {
             block.extend_from_slice(bytes);
             records.push(Record {

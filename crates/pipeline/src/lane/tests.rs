@@ -305,6 +305,21 @@ async fn an_alert_of_several_records_ends_once() {
     assert_eq!((setting.status.delivered.get(), setting.status.dead_letters.get(), setting.backlog()), (2, 1, 0));
 }
 
+/// Scenario: an alert that names its evidence twice, the second time without any. Guarantee: it goes out all the same.
+#[tokio::test]
+async fn an_alert_with_two_lists_of_evidence_goes_out() {
+    let mut setting = Setting::new(0, []).await;
+    setting.per = Per::Evidence;
+    let name = FeedName { tenant_id: TENANT.into(), source: "alerts".into() };
+    let feed = setting.journal.open_feed(&name, "mde_alerts").await.unwrap().id;
+    let json = r#"{"id":"da7","evidence":[{"entityType":"File"}],"evidence":[]}"#;
+    let entries = vec![NewEntry { bytes: Bytes::from(json), ..entry(7) }];
+    let checkpoints = vec![("live".to_owned(), b"2".to_vec())];
+    setting.journal.append(Append { feed, queue: QueueKind::Live, entries, checkpoints, reread: false }).await.unwrap();
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!((setting.arrived(), setting.backlog()), (numbers([7]), 0));
+}
+
 /// Guarantee: what the filter leaves out is counted and moves the mark; an unknown severity passes.
 #[tokio::test]
 async fn the_filter_counts_what_it_leaves_out() {
