@@ -1,7 +1,8 @@
 //! The stand-in against clients that others wrote: what they send to a collector it takes, and what it says they
 //! understand. `splunk-logging` is Splunk's own for Node; `splunk-hec-handler` is one for Python.
 //!
-//! A client that is not installed shows nothing, and says so.
+//! `tests/parts` installs both; a client that is not there shows nothing and says so, or fails where all parts are promised
+//! (`ATP_TESTS_REQUIRE_PARTS`).
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
@@ -40,33 +41,37 @@ async fn say(mut client: Command) -> String {
 }
 
 fn node(stand_in: &StandIn, token: &str) -> Option<Command> {
-    let modules = Path::new(&std::env::var_os("ATP_PARTS")?).join("node_modules");
-    if !modules.join("splunk-logging").is_dir() {
-        return None;
-    }
+    let modules = std::env::var_os("ATP_PARTS").map(|parts| Path::new(&parts).join("node_modules"));
+    let modules = found("splunk-logging", modules.filter(|modules| modules.join("splunk-logging").is_dir()))?;
     let mut client = Command::new("node");
     client.env("NODE_PATH", modules).args(["-e", NODE, stand_in.url().as_str().trim_end_matches('/'), token]);
     Some(client)
 }
 
 fn python(stand_in: &StandIn, token: &str) -> Option<Command> {
-    let python = std::env::var_os("ATP_PYTHON")?;
-    if !Command::new(&python).args(["-c", "import splunk_hec_handler"]).output().ok()?.status.success() {
-        return None;
-    }
-    let mut client = Command::new(python);
+    let python = std::env::var_os("ATP_PYTHON").filter(|python| {
+        let imported = Command::new(python).args(["-c", "import splunk_hec_handler"]).output();
+        imported.is_ok_and(|output| output.status.success())
+    });
+    let mut client = Command::new(found("splunk-hec-handler", python)?);
     client.args(["-c", PYTHON, stand_in.url().as_str(), token]);
     Some(client)
+}
+
+fn found<T>(name: &str, part: Option<T>) -> Option<T> {
+    if part.is_none() {
+        let promised = std::env::var_os("ATP_TESTS_REQUIRE_PARTS").is_some();
+        assert!(!promised, "{name} is not there, though all parts are promised");
+        println!("not shown: {name} is not installed; ./tests/run installs it");
+    }
+    part
 }
 
 /// Guarantee: Splunk's own client is understood and understands: batches, success, a refused token, a busy collector.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stand_in_speaks_with_splunk_logging() {
     let stand_in = StandIn::start(Manner::default()).await;
-    let Some(client) = node(&stand_in, "token") else {
-        println!("shows nothing: splunk-logging is not in $ATP_PARTS/node_modules");
-        return;
-    };
+    let Some(client) = node(&stand_in, "token") else { return };
     assert_eq!(say(client).await.trim(), r#"200 {"text":"Success","code":0}"#);
     let events: Vec<_> = stand_in.events();
     assert_eq!(events.len(), 2);
@@ -88,10 +93,7 @@ async fn the_stand_in_speaks_with_splunk_logging() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stand_in_speaks_with_splunk_hec_handler() {
     let stand_in = StandIn::start(Manner::default()).await;
-    let Some(client) = python(&stand_in, "token") else {
-        println!("shows nothing: splunk_hec_handler is not installed for $ATP_PYTHON");
-        return;
-    };
+    let Some(client) = python(&stand_in, "token") else { return };
     assert_eq!(say(client).await.trim(), "sent");
     let [event] = &stand_in.events()[..] else { panic!("one event") };
     assert!(event.event.contains("\"number\": 1"), "{event:?}");
