@@ -6,14 +6,14 @@ mod tests;
 use std::io::Write;
 use std::sync::Arc;
 
-use serde::de::IgnoredAny;
 use sink::Record;
 
-use crate::options::{ByTenant, HecOptions};
+use crate::options::{ByTenant, HecOptions, Payload};
 
 /// Writes records as events.
 #[derive(Debug)]
 pub(crate) struct Composer {
+    payload: Payload,
     index: ByTenant,
     source: ByTenant,
     sourcetype: ByTenant,
@@ -23,6 +23,7 @@ pub(crate) struct Composer {
 impl Composer {
     pub(crate) fn new(options: &HecOptions) -> Self {
         Self {
+            payload: options.payload,
             index: options.index.clone(),
             source: options.source.clone(),
             sourcetype: options.sourcetype.clone(),
@@ -54,7 +55,7 @@ impl Composer {
         for record in records {
             let of_this_tenant = words.take().filter(|words| *words.tenant == *record.tenant);
             let words = words.insert(of_this_tenant.unwrap_or_else(|| self.words(&record.tenant)));
-            words.write(record, out);
+            words.write(self.payload, record, out);
         }
     }
 
@@ -90,11 +91,14 @@ struct Words {
 }
 
 impl Words {
-    fn write(&self, record: &Record, out: &mut Vec<u8>) {
+    fn write(&self, payload: Payload, record: &Record, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"time\":");
         write_seconds(record.time.timestamp_millis(), out);
         out.extend_from_slice(&self.before_event);
-        write_event(&record.payload, out);
+        match payload {
+            Payload::JsonObject => out.extend_from_slice(&record.payload),
+            Payload::Text => write_string(&String::from_utf8_lossy(&record.payload), out),
+        }
         out.extend_from_slice(b",\"fields\":{\"recordId\":\"");
         for byte in record.id {
             out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
@@ -108,22 +112,6 @@ fn write_seconds(millis: i64, out: &mut Vec<u8>) {
     let sign = if millis < 0 { "-" } else { "" };
     let millis = millis.unsigned_abs();
     write!(out, "{sign}{}.{:03}", millis / 1_000, millis % 1_000).expect("writing into a vector does not fail");
-}
-
-/// A JSON object goes as it is, to the byte; everything else goes as a JSON string.
-fn write_event(payload: &[u8], out: &mut Vec<u8>) {
-    if is_object(payload) {
-        out.extend_from_slice(payload);
-    } else {
-        write_string(&String::from_utf8_lossy(payload), out);
-    }
-}
-
-/// Whether a payload is one whole JSON object. One that would break the request must not count as such, for it would
-/// take its neighbours with it. Nesting is skipped and not recursed into.
-fn is_object(payload: &[u8]) -> bool {
-    payload.trim_ascii_start().starts_with(b"{")
-        && str::from_utf8(payload).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 fn write_string(text: &str, out: &mut Vec<u8>) {

@@ -19,7 +19,7 @@ mod tls;
 mod token;
 mod worker;
 
-pub use crate::options::{Acknowledgement, ByTenant, HecOptions, SOURCE, SOURCETYPE, TlsOptions, Token};
+pub use crate::options::{Acknowledgement, ByTenant, HecOptions, Payload, SOURCE, SOURCETYPE, TlsOptions, Token};
 
 use std::sync::Arc;
 

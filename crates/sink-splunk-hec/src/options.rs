@@ -16,6 +16,8 @@ pub struct HecOptions {
     pub urls: Vec<Url>,
     /// Where the token comes from.
     pub token: Arc<dyn Token>,
+    /// What the payloads of records are.
+    pub payload: Payload,
     /// The index; where there is none, the token's own is taken.
     pub index: ByTenant,
     /// The source; see [`SOURCE`].
@@ -38,10 +40,11 @@ pub struct HecOptions {
 
 impl HecOptions {
     /// Options with the defaults for everything that has one.
-    pub fn new(urls: Vec<Url>, token: Arc<dyn Token>, acknowledge: Option<Acknowledgement>) -> Self {
+    pub fn new(urls: Vec<Url>, token: Arc<dyn Token>, payload: Payload, acknowledge: Option<Acknowledgement>) -> Self {
         Self {
             urls,
             token,
+            payload,
             index: ByTenant::default(),
             source: ByTenant::all(SOURCE),
             sourcetype: ByTenant::all(SOURCETYPE),
@@ -53,6 +56,17 @@ impl HecOptions {
             connections: 2,
         }
     }
+}
+
+/// What the payloads of all records of a sink are. Whoever renders them knows, and so nobody looks at each again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// One whole JSON object in UTF-8, as its renderer is shown to write: it goes as it is, to the byte. One that breaks off
+    /// all the same is refused alone, since the collector names it; one that closed more than it opened would have its
+    /// neighbour named.
+    JsonObject,
+    /// Text, such as a line of CEF: it goes as a JSON string.
+    Text,
 }
 
 /// The source type that Splunk's own add-on gives the alerts of Defender for Endpoint (Splunkbase 6207).

@@ -10,7 +10,7 @@ use std::time::Duration;
 use fault::Verdict;
 use sink::Sink;
 use sink_splunk_hec::stand_in::{Manner, StandIn, Trick};
-use sink_splunk_hec::{Acknowledgement, ByTenant, HecOptions, HecSink};
+use sink_splunk_hec::{Acknowledgement, ByTenant, HecOptions, HecSink, Payload};
 use tokio::time::timeout;
 
 use crate::lane::{copies, deliver, numbered, options, records};
@@ -88,22 +88,29 @@ async fn acknowledgement_is_never_given_up_in_silence() {
 }
 
 /// Guarantee: an event that the collector refuses becomes one dead letter with the reason, and its neighbours arrive:
-/// once without acknowledgement; with it, those before it at most once more, for no acknowledgement came for them.
+/// once without acknowledgement; with it, those before it at most once more, for no acknowledgement came for them. That
+/// holds for an empty text as for a payload that breaks off inside its JSON.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalid_event_is_refused_alone() {
-    for acknowledge in [false, true] {
+    let kinds = [
+        (Payload::Text, ""),
+        (Payload::JsonObject, ""),
+        (Payload::JsonObject, "{\"open\":1"),
+        (Payload::JsonObject, "{\"text\":\"open"),
+        (Payload::JsonObject, "\"a\":1}"),
+    ];
+    for ((payload, odd), acknowledge) in kinds.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
         for place in 0..BATCH {
             let stand_in = collector(acknowledge).await;
-            let mut sink = HecSink::new(&options(&[&stand_in], acknowledge)).unwrap();
-            // The collector refuses an empty event.
-            let payload = |number: usize| if number == place { String::new() } else { format!("event {number}") };
-            let records = records((0..BATCH).map(payload));
+            let options = HecOptions { payload, ..options(&[&stand_in], acknowledge) };
+            let mut sink = HecSink::new(&options).unwrap();
+            let numbered = |number: usize| format!("{{\"number\":{number}}}");
+            let records = records((0..BATCH).map(|n| if n == place { odd.to_owned() } else { numbered(n) }));
             let outcome = deliver(&mut sink, &records, BATCH).await;
-            assert_eq!(outcome.refused.len(), 1);
-            assert!(outcome.refused.contains_key(""));
+            assert_eq!(outcome.refused.keys().collect::<Vec<_>>(), [odd]);
             assert!(outcome.faults.is_empty(), "{:?}", outcome.faults);
             let copies = copies(&records, &stand_in.events(), &outcome.refused);
-            assert!(copies <= if acknowledge { place } else { 0 }, "{copies} copies at {place}");
+            assert!(copies <= if acknowledge { place } else { 0 }, "{copies} copies of {odd:?} at {place}");
         }
     }
 }

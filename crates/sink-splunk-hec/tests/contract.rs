@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use sink::suite::{Harness, batch, record};
 use sink::{Fates, Sink, Word};
 use sink_splunk_hec::stand_in::{Manner, StandIn, Trick};
-use sink_splunk_hec::{ByTenant, HecOptions, HecSink, TlsOptions, preview};
+use sink_splunk_hec::{ByTenant, HecOptions, HecSink, Payload, TlsOptions, preview};
 use tokio::time::timeout;
 
 use crate::lane::{copies, deliver, numbered, options};
@@ -43,7 +43,7 @@ impl Harness for Collector {
 async fn both_modes_pass_the_suite() {
     for (acknowledge, gzip) in [(false, true), (false, false), (true, true)] {
         let stand_in = StandIn::start(Manner { acknowledge, ..Manner::default() }).await;
-        let options = HecOptions { gzip, ..options(&[&stand_in], acknowledge) };
+        let options = HecOptions { gzip, payload: Payload::Text, ..options(&[&stand_in], acknowledge) };
         sink::suite::run(&mut Collector { stand_in, options }).await;
     }
 }

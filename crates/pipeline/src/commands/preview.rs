@@ -121,7 +121,9 @@ impl Wire {
     fn new(plan: &Plan, sink: &SinkPlan, tenant: &TenantPlan) -> Self {
         let around = match &sink.destination {
             DestinationPlan::File(_) | DestinationPlan::StandardOutput => Around::Line,
-            DestinationPlan::SplunkHec(plan) => Around::Event(Box::new(registry::splunk_hec::options(plan))),
+            DestinationPlan::SplunkHec(plan) => {
+                Around::Event(Box::new(registry::splunk_hec::options(plan, &sink.format)))
+            }
             DestinationPlan::Syslog(plan) => {
                 Around::Message(registry::syslog::message(plan), registry::syslog::transport(plan.transport))
             }

@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pipeline_file::plan::SplunkHecPlan;
-use sink_splunk_hec::{Acknowledgement, ByTenant, HecOptions, TlsOptions};
+use pipeline_file::plan::{FormatPlan, SplunkHecPlan};
+use sink_splunk_hec::{Acknowledgement, ByTenant, HecOptions, Payload, TlsOptions};
 
-/// Where records go, as whom, and as what.
-pub(crate) fn options(plan: &SplunkHecPlan) -> HecOptions {
+/// Where records of a format go, as whom, and as what.
+pub(crate) fn options(plan: &SplunkHecPlan, format: &FormatPlan) -> HecOptions {
     let token = plan.token.clone();
     let read = move || token.read().map_err(|error| error.to_string());
     let by_tenant = |words: &BTreeMap<String, String>| ByTenant {
         otherwise: None,
         named: words.iter().map(|(tenant, word)| (tenant.clone(), word.clone())).collect(),
     };
+    let payload = match format {
+        FormatPlan::Cef(_) | FormatPlan::Leef(_) => Payload::Text,
+        FormatPlan::Json { .. } => Payload::JsonObject,
+    };
+    let acknowledge = plan.acknowledge.then(Acknowledgement::default);
     HecOptions {
         index: by_tenant(&plan.indexes),
         source: by_tenant(&plan.sources),
@@ -23,6 +28,6 @@ pub(crate) fn options(plan: &SplunkHecPlan) -> HecOptions {
         gzip: plan.gzip,
         max_content: usize::try_from(plan.max_content).unwrap_or(usize::MAX),
         connections: usize::try_from(plan.connections).unwrap_or(1),
-        ..HecOptions::new(plan.urls.clone(), Arc::new(read), plan.acknowledge.then(Acknowledgement::default))
+        ..HecOptions::new(plan.urls.clone(), Arc::new(read), payload, acknowledge)
     }
 }

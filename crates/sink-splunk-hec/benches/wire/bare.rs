@@ -1,27 +1,29 @@
-//! The bare client: bodies put together, compressed and posted.
+//! The bare client: events written one after the other, compressed and posted.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sink::Record;
+use sink_splunk_hec::{SOURCE, SOURCETYPE};
 use tokio::sync::Semaphore;
 use url::Url;
 
 /// Posts all batches and waits until the receiver has them.
-pub(crate) fn send(url: &Url, gzip: bool, batches: &[Vec<Vec<u8>>]) {
+pub(crate) fn send(url: &Url, gzip: bool, batches: &[Arc<[Record]>]) {
     crate::runtime().block_on(async {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
         let url = url.join("/services/collector/event").expect("it is a path");
         let window = Arc::new(Semaphore::new(crate::WINDOW));
         let mut posts = Vec::with_capacity(batches.len());
-        for events in batches {
+        for records in batches {
             let room = Arc::clone(&window).acquire_owned().await.expect("nobody closes it");
             let mut request = client.post(url.clone()).header("authorization", "Splunk token");
             if gzip {
                 request = request.header("content-encoding", "gzip");
             }
-            let request = request.body(body(events, gzip));
+            let request = request.body(body(records, gzip));
             posts.push(tokio::spawn(async move {
                 let answer = request.send().await.expect("the receiver is there");
                 assert!(answer.status().is_success());
@@ -35,8 +37,27 @@ pub(crate) fn send(url: &Url, gzip: bool, batches: &[Vec<Vec<u8>>]) {
     });
 }
 
-fn body(events: &[Vec<u8>], gzip: bool) -> Vec<u8> {
-    let plain = events.concat();
+/// The events of some records.
+pub(crate) fn plain(records: &[Record]) -> Vec<u8> {
+    let payloads: usize = records.iter().map(|record| record.payload.len()).sum();
+    let mut plain = Vec::with_capacity(payloads + records.len() * 256);
+    for record in records {
+        let (millis, id, tenant) = (record.time.timestamp_millis(), u128::from_be_bytes(record.id), &record.tenant);
+        let (seconds, millis) = (millis / 1_000, millis % 1_000);
+        write!(
+            plain,
+            "{{\"time\":{seconds}.{millis:03},\"source\":\"{SOURCE}\",\"sourcetype\":\"{SOURCETYPE}\",\"event\":"
+        )
+        .expect("writing into a vector does not fail");
+        plain.extend_from_slice(&record.payload);
+        write!(plain, ",\"fields\":{{\"recordId\":\"{id:032x}\",\"tenant\":\"{tenant}\"}}}}")
+            .expect("writing into a vector does not fail");
+    }
+    plain
+}
+
+fn body(records: &[Record], gzip: bool) -> Vec<u8> {
+    let plain = plain(records);
     if !gzip {
         return plain;
     }

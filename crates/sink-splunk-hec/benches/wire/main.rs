@@ -1,11 +1,9 @@
 //! What a record costs the HEC sink, beside what it costs a bare client.
 //!
-//! The baseline, *bare client*: reqwest, bodies of the same events in batches of the same size, the same compression, as
-//! many requests under way; no account of anything. Its events are rendered to the last byte beforehand; the sink makes
-//! an envelope around each and looks whether it is JSON. Both send in turns to the same receiver, which is a process of
-//! its own; what counts is the CPU time of this process. Exits 1 where the sink costs more than 1.3 times the baseline
-//! with compression, which is the default. Without it, a client that copies bytes costs so little that the look at the
-//! JSON is most of what there is; that is printed beside.
+//! The baseline, *bare client*: reqwest, the same events in batches of the same size, the same compression, as many
+//! requests under way; no account of anything. It is handed the payloads, as the sink is, and writes an envelope around
+//! each, as every client must. Both send in turns to the same receiver, which is a process of its own; what counts is the
+//! CPU time of this process. Exits 1 where the sink costs more than 1.3 times the baseline.
 //!
 //! `cargo bench -p sink-splunk-hec`
 
@@ -21,7 +19,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use secrecy::SecretString;
 use sink::{Batch, BatchId, Fates, Record, Severity, Sink};
-use sink_splunk_hec::{Acknowledgement, HecOptions, HecSink, preview};
+use sink_splunk_hec::{Acknowledgement, HecOptions, HecSink, Payload, preview};
 use url::Url;
 
 const LIMIT: f64 = 1.3;
@@ -49,7 +47,7 @@ fn main() -> ExitCode {
     let kinds = [("gzip", true, false), ("gzip, acknowledged", true, true), ("plain", false, false)];
     let mut beyond = false;
     for (name, gzip, acknowledge) in kinds {
-        beyond |= compare(name, gzip, acknowledge, &receiver.url, &records) > LIMIT && gzip;
+        beyond |= compare(name, gzip, acknowledge, &receiver.url, &records) > LIMIT;
     }
     if beyond {
         println!("the sink costs more than {LIMIT} times a bare client");
@@ -60,15 +58,16 @@ fn main() -> ExitCode {
 
 /// Prints what both cost, and returns their ratio.
 fn compare(name: &str, gzip: bool, acknowledge: bool, url: &Url, records: &[Arc<[Record]>]) -> f64 {
-    let mut options = HecOptions::new(vec![url.clone()], Arc::new(|| Ok(SecretString::from("token"))), None);
+    let mut options =
+        HecOptions::new(vec![url.clone()], Arc::new(|| Ok(SecretString::from("token"))), Payload::JsonObject, None);
     options.gzip = gzip;
     options.connections = WINDOW;
     options.acknowledge = acknowledge.then_some(RULE);
-    let batch = |records: &Arc<[Record]>| records.iter().map(|record| preview(&options, record)).collect();
-    let events: Vec<Vec<Vec<u8>>> = records.iter().map(batch).collect();
+    let (shown, bare_event) = (preview(&options, &records[0][0]), bare::plain(&records[0][..1]));
+    assert_eq!(String::from_utf8(shown), String::from_utf8(bare_event), "both send the same");
     let (mut bare_cost, mut sink_cost) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        bare_cost.push(cpu_of(|| bare::send(url, gzip, &events)));
+        bare_cost.push(cpu_of(|| bare::send(url, gzip, records)));
         sink_cost.push(cpu_of(|| through_the_sink(&options, records)));
     }
     let (bare, sink) = (median(bare_cost), median(sink_cost));

@@ -8,14 +8,15 @@ use fault::{Fault, Verdict};
 use secrecy::SecretString;
 use sink::{Batch, BatchId, Fate, Fates, Record, Sink};
 use sink_splunk_hec::stand_in::{Event, StandIn};
-use sink_splunk_hec::{Acknowledgement, HecOptions, HecSink};
+use sink_splunk_hec::{Acknowledgement, HecOptions, HecSink, Payload};
 use tokio::time::timeout;
 
 /// Options for some collectors. Questions come quickly, and nothing is given up by the clock: what hangs is seen.
 pub(crate) fn options(collectors: &[&StandIn], acknowledge: bool) -> HecOptions {
     let urls = collectors.iter().map(|collector| collector.url()).collect();
     let rule = Acknowledgement { ask_after: Duration::from_millis(3), give_up_after: Duration::from_secs(3_600) };
-    HecOptions::new(urls, Arc::new(|| Ok(SecretString::from("token"))), acknowledge.then_some(rule))
+    let token = Arc::new(|| Ok(SecretString::from("token")));
+    HecOptions::new(urls, token, Payload::JsonObject, acknowledge.then_some(rule))
 }
 
 /// What became of some records.

@@ -256,9 +256,24 @@ fn render_all(raw: &[u8]) -> bool {
                 Line::decode(line);
             }
         }
+        for envelope in [Envelope::None, Envelope::Wrap] {
+            assert_eq!(objects(&Renderer::json(envelope), shape, raw), taken[0]);
+        }
     }
     assert!(taken.iter().all(|&one| one == taken[0]));
     taken[0]
+}
+
+/// Renders JSON whole and piece by piece; panics where a record is not one object to serde_json.
+fn objects(renderer: &Renderer, shape: Shape, raw: &[u8]) -> bool {
+    let mut out = Vec::new();
+    let taken = renderer.render(shape, &ORIGIN, None, raw, &mut out).is_ok();
+    assert_eq!(is_object(&out), taken, "{}", String::from_utf8_lossy(&out));
+    let pieces = renderer.render_each_evidence(shape, &ORIGIN, raw, |_, piece| {
+        assert!(is_object(piece), "{}", String::from_utf8_lossy(piece));
+    });
+    assert_eq!(pieces.is_ok(), taken);
+    taken
 }
 
 /// An alert with a place where it is damaged.
@@ -280,7 +295,8 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-    /// Guarantees that no bytes end the process and that every record is one line of UTF-8.
+    /// Guarantees that no bytes end the process, that every record is one line of UTF-8, and that every record of JSON is
+    /// one whole object to another reader of JSON: who puts it into something larger need not look at it again.
     #[test]
     fn any_bytes_are_rendered_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         prop_assert_eq!(render_all(&bytes), is_object(&bytes));
@@ -288,7 +304,8 @@ proptest! {
         prop_assert_eq!(render_all(&raw), is_object(&raw));
     }
 
-    /// Guarantees that exactly those bytes are taken that another reader of JSON takes.
+    /// Guarantees that exactly those bytes are taken that another reader of JSON takes, and that it takes what comes of
+    /// them.
     #[test]
     fn a_damaged_alert_is_refused_where_it_is_no_json(raw in damaged()) {
         prop_assert_eq!(render_all(&raw), is_object(&raw), "{}", String::from_utf8_lossy(&raw));
