@@ -158,6 +158,9 @@ pub fn longest_header(options: &MessageOptions) -> usize {
         let record = Record {
             id: [0xff; 16],
             tenant: Arc::from(tenant),
+            alert: Bytes::new(),
+            device: Bytes::new(),
+            updated: DateTime::UNIX_EPOCH,
             time: DateTime::UNIX_EPOCH,
             severity: Severity::Informational,
             // What is neither CEF nor LEEF has the TAG of RFC 3164 before it.

@@ -99,6 +99,12 @@ pub struct Record {
     pub id: [u8; 16],
     /// The tenant's name in the pipeline file.
     pub tenant: Arc<str>,
+    /// The id of the alert that this is a revision of, in UTF-8; empty where it has none.
+    pub alert: Bytes,
+    /// The device that the alert is about, by the fullest name it is given, in UTF-8; empty where it names none.
+    pub device: Bytes,
+    /// When this revision of the alert was made.
+    pub updated: DateTime<Utc>,
     /// The record's time, in headers and envelopes.
     pub time: DateTime<Utc>,
     /// The alert's severity, in headers.

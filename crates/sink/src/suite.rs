@@ -140,6 +140,9 @@ pub fn record(payload: &str) -> Record {
     Record {
         id: [7; 16],
         tenant: Arc::from("contoso"),
+        alert: Bytes::from_static(b"da637472900382838869_1364969609"),
+        device: Bytes::from_static(b"desktop-2.contoso.com"),
+        updated: DateTime::from_timestamp_millis(1_605_917_000_000).expect("a time in range"),
         time: DateTime::from_timestamp_millis(1_605_917_000_000).expect("a time in range"),
         severity: Severity::Medium,
         payload: Bytes::copy_from_slice(payload.as_bytes()),

@@ -26,7 +26,7 @@ pub use crate::json::Envelope;
 pub use crate::leef::{LeefDelimiter, LeefOptions, LeefVersion, UnusableDelimiter};
 pub use crate::lexer::Unreadable;
 pub use crate::record_id::RecordId;
-pub use crate::render::{Origin, Rendered, Renderer};
+pub use crate::render::{Origin, Rendered, Renderer, Word};
 pub use crate::severity::{Severity, severity};
 pub use crate::shape::Shape;
 pub use crate::ticks::{ticks, unix_millis};

@@ -53,7 +53,7 @@ pub(crate) struct Key {
 pub(crate) struct Record<'a> {
     pub(crate) view: &'a View<'a>,
     pub(crate) origin: &'a Origin<'a>,
-    pub(crate) rendered: &'a Rendered,
+    pub(crate) rendered: &'a Rendered<'a>,
 }
 
 /// Appends a record, whole or cut to its budget; says how many fields were cut.

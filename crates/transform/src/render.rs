@@ -9,6 +9,7 @@ use crate::line::{self, Record};
 use crate::record_id::RecordId;
 use crate::severity::Severity;
 use crate::shape::Shape;
+use crate::text::{Piece, Text};
 use crate::view::View;
 
 /// Writes alerts in one format.
@@ -61,14 +62,14 @@ impl Renderer {
     /// # Errors
     ///
     /// Only where `raw` is not one JSON object; `out` is then as it was.
-    pub fn render(
+    pub fn render<'a>(
         &self,
         shape: Shape,
         origin: &Origin<'_>,
         record_id: Option<RecordId>,
-        raw: &[u8],
+        raw: &'a [u8],
         out: &mut Vec<u8>,
-    ) -> Result<Rendered, Unreadable> {
+    ) -> Result<Rendered<'a>, Unreadable> {
         let view = View::read(shape, raw)?;
         Ok(self.write(&view, origin, record_id, out))
     }
@@ -87,7 +88,7 @@ impl Renderer {
         shape: Shape,
         origin: &Origin<'_>,
         raw: &[u8],
-        mut each: impl FnMut(Rendered, &[u8]),
+        mut each: impl FnMut(Rendered<'_>, &[u8]),
     ) -> Result<(), Unreadable> {
         let mut record = Vec::new();
         View::read_each(shape, raw, |view| {
@@ -97,7 +98,13 @@ impl Renderer {
         })
     }
 
-    fn write(&self, view: &View<'_>, origin: &Origin<'_>, record_id: Option<RecordId>, out: &mut Vec<u8>) -> Rendered {
+    fn write<'a>(
+        &self,
+        view: &View<'a>,
+        origin: &Origin<'_>,
+        record_id: Option<RecordId>,
+        out: &mut Vec<u8>,
+    ) -> Rendered<'a> {
         let mut rendered = Rendered {
             record_id: record_id.unwrap_or_else(|| view.record_id(origin.tenant_id, origin.partial)),
             severity: view.severity(),
@@ -105,6 +112,8 @@ impl Renderer {
             created: view.created(),
             last_activity: view.last_activity(),
             fields_cut: 0,
+            alert: Word(view.alert_id()),
+            device: Word(view.device()),
         };
         let record = Record { view, origin, rendered: &rendered };
         rendered.fields_cut = match &self.format {
@@ -132,7 +141,7 @@ pub struct Origin<'a> {
 
 /// What a lane has to know about a record that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rendered {
+pub struct Rendered<'a> {
     /// Its id.
     pub record_id: RecordId,
     /// How bad it is.
@@ -145,4 +154,29 @@ pub struct Rendered {
     pub last_activity: i64,
     /// How many fields the size budget left out or shortened; the record says so too.
     pub fields_cut: usize,
+    /// The id of the alert that it is a revision of; of a row or an incident, its own.
+    pub alert: Word<'a>,
+    /// The device that the alert is about, by the fullest name it is given.
+    pub device: Word<'a>,
+}
+
+/// A text as it stands in an alert; empty where the alert does not say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Word<'a>(Text<'a>);
+
+impl Word<'_> {
+    /// Whether the alert does not say it.
+    pub const fn is_empty(self) -> bool {
+        !self.0.is_some()
+    }
+
+    /// Appends the text in UTF-8, its escapes resolved.
+    pub fn append_to(self, out: &mut impl Extend<u8>) {
+        for piece in self.0.decoded() {
+            match piece {
+                Piece::Run(run) => out.extend(run.iter().copied()),
+                Piece::Char(char) => out.extend(char.encode_utf8(&mut [0; 4]).bytes()),
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 /// The content of a JSON string without its quotes, or a number, `true`, `false`; empty where there is none.
 ///
 /// Keeping the input's own spelling makes reading free of allocations, and `"5"` and `5` the same.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {

@@ -161,6 +161,16 @@ impl<'a> View<'a> {
         self.time(Field::LastEvent).unwrap_or_default()
     }
 
+    /// The alert's id, which all its revisions share.
+    pub(crate) fn alert_id(&self) -> Text<'a> {
+        self.text(Field::AlertId).or(self.text(Field::FullId))
+    }
+
+    /// The device that it is about: its DNS name, else its bare name, else its id.
+    pub(crate) fn device(&self) -> Text<'a> {
+        self.text(Field::DnsName).or(self.text(Field::DeviceName)).or(self.text(Field::DeviceId))
+    }
+
     /// The id of its record in a tenant. `partial` says that it was had without its evidence.
     ///
     /// The alert id is `id`; of an export row `FullId`, else `AlertId:AlertPart`, for the rows of one alert share the

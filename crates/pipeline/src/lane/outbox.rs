@@ -222,7 +222,6 @@ fn unanswered() -> Fate {
 mod tests {
     use bytes::Bytes;
     use journal::{EntryRef, Place, QueueId};
-    use sink::Severity;
 
     use super::*;
 
@@ -236,8 +235,7 @@ mod tests {
         let mut outbox = Outbox::new(LIMITS);
         for place in places {
             let payload = Bytes::from(format!("record {place}"));
-            let time = chrono::DateTime::UNIX_EPOCH;
-            let record = Record { id: [0; 16], tenant: "t".into(), time, severity: Severity::Low, payload };
+            let record = Record { payload, ..sink::suite::record("") };
             outbox.put(ticket(place), record);
         }
         outbox

@@ -84,14 +84,23 @@ impl Rendering {
         };
         let (block, records) = (&mut self.block, &mut self.records);
         records.clear();
-        let mut keep = |rendered: Rendered, bytes: &[u8]| {
+        let mut keep = |rendered: Rendered<'_>, bytes: &[u8]| {
             block.extend_from_slice(bytes);
+            let payload = block.split().freeze();
+            rendered.alert.append_to(block);
+            let alert = block.split().freeze();
+            rendered.device.append_to(block);
+            let device = block.split().freeze();
+            let updated = time(rendered.updated);
             records.push(Record {
                 id: *rendered.record_id.as_bytes(),
                 tenant: Arc::clone(&sender.tenant.name),
-                time: time(rendered.updated),
+                alert,
+                device,
+                updated,
+                time: updated,
                 severity: severity(rendered.severity),
-                payload: block.split().freeze(),
+                payload,
             });
         };
         let rendered = match self.per {

@@ -18,7 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::DateTime;
 use secrecy::SecretString;
-use sink::{Batch, BatchId, Fates, Record, Severity, Sink};
+use sink::suite::record;
+use sink::{Batch, BatchId, Fates, Record, Sink};
 use sink_splunk_hec::{Acknowledgement, HecOptions, HecSink, Payload, preview};
 use url::Url;
 
@@ -79,14 +80,14 @@ fn compare(name: &str, gzip: bool, acknowledge: bool, url: &Url, records: &[Arc<
 
 /// Batches as a lane hands them over: alerts of some two kilobytes, no two alike.
 fn records() -> Vec<Arc<[Record]>> {
-    let record = |number: usize| Record {
+    let alert_record = |number: usize| Record {
         id: (number as u128).to_be_bytes(),
         tenant: Arc::from("contoso"),
         time: DateTime::from_timestamp_millis(1_793_491_509_123 + number as i64).expect("a time in range"),
-        severity: Severity::Medium,
         payload: Bytes::from(alert(number)),
+        ..record("")
     };
-    let all: Vec<Record> = (0..RECORDS).map(record).collect();
+    let all: Vec<Record> = (0..RECORDS).map(alert_record).collect();
     all.chunks(BATCH).map(Arc::from).collect()
 }
 

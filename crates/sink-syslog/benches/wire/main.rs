@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::DateTime;
-use sink::{Batch, BatchId, Fates, Record, Severity, Sink};
+use sink::suite::record;
+use sink::{Batch, BatchId, Fates, Record, Sink};
 use sink_syslog::{Address, Framing, Header, MessageOptions, Spread, SyslogOptions, SyslogSink, TlsOptions, Transport};
 
 const LIMIT: f64 = 1.3;
@@ -73,14 +74,14 @@ fn compare(name: &str, transport: Transport, records: &[Arc<[Record]>], folder: 
 /// Batches as a lane hands them over.
 fn records() -> Vec<Arc<[Record]>> {
     let payload = Bytes::from(format!("CEF:0|Microsoft|Windows Defender ATP|{}", "x".repeat(PAYLOAD - 37)));
-    let record = |number: usize| Record {
+    let alert = |number: usize| Record {
         id: (number as u128).to_be_bytes(),
         tenant: Arc::from("contoso"),
         time: DateTime::from_timestamp_millis(1_793_491_509_123 + number as i64).expect("a time in range"),
-        severity: Severity::Medium,
         payload: payload.clone(),
+        ..record("")
     };
-    let all: Vec<Record> = (0..RECORDS).map(record).collect();
+    let all: Vec<Record> = (0..RECORDS).map(alert).collect();
     all.chunks(64).map(Arc::from).collect()
 }
 

@@ -41,7 +41,9 @@ impl Case {
         let time = DateTime::from_timestamp(seconds, u32::from(flags) * 7_000_000).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let payload = Bytes::copy_from_slice(bytes);
         let severity = SEVERITIES[usize::from(severity) % SEVERITIES.len()];
-        Self { options, record: Record { id, tenant: Arc::from(tenant), time, severity, payload } }
+        let (alert, device) = (Bytes::new(), Bytes::new());
+        let tenant = Arc::from(tenant);
+        Self { options, record: Record { id, tenant, alert, device, updated: time, time, severity, payload } }
     }
 }
 

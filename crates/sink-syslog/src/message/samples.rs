@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::DateTime;
 use chrono_tz::Tz;
-use sink::{Record, Severity};
+use sink::Record;
 use syslog::Facility;
 
 use crate::options::{Framing, Header, MessageOptions};
@@ -32,8 +32,8 @@ pub(crate) fn record(tenant: &str, payload: impl Into<Bytes>) -> Record {
         id: *b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\xfc\xfd\xfe\xff",
         tenant: Arc::from(tenant),
         time: DateTime::from_timestamp_millis(1_793_491_509_123).expect("a time in range"),
-        severity: Severity::Medium,
         payload: payload.into(),
+        ..sink::suite::record("")
     }
 }
 
