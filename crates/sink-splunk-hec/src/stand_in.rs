@@ -82,8 +82,15 @@ pub enum Trick {
     },
     /// Takes the events and answers this.
     TakeAndAnswer(u16, String),
-    /// Takes the events before this one, then says with code 9 that it is busy.
-    BusyAt(usize),
+    /// Takes the events before one, and answers a code that names it.
+    TakeUpTo {
+        /// The HTTP status.
+        status: u16,
+        /// The code.
+        code: u16,
+        /// The event, counted from 0.
+        number: usize,
+    },
     /// Cuts the connection and takes nothing.
     CutBefore,
     /// Takes the events and cuts the connection.
@@ -104,6 +111,8 @@ pub enum Trick {
     ForgetChannel,
     /// Asked for acknowledgements: answers this.
     AnswerAcks(u16, String),
+    /// Asked for its health: answers this.
+    AnswerHealth(u16, String),
 }
 
 impl Trick {
@@ -112,10 +121,23 @@ impl Trick {
         Self::Answer { status, body: format!("{{\"text\":\"as asked\",\"code\":{code}}}"), header: None }
     }
 
-    fn is_about_acks(&self) -> bool {
-        use Trick::{AnswerAcks, CrossAcks, ForgetChannel, GarbleAcks, LoseAcks};
-        matches!(self, AnswerAcks(..) | CrossAcks | ForgetChannel | GarbleAcks | LoseAcks)
+    /// The calls that it may strike.
+    fn strikes(&self) -> Called {
+        use Trick::{AnswerAcks, AnswerHealth, CrossAcks, ForgetChannel, GarbleAcks, LoseAcks};
+        match self {
+            AnswerAcks(..) | CrossAcks | ForgetChannel | GarbleAcks | LoseAcks => Called::Acks,
+            AnswerHealth(..) => Called::Health,
+            _ => Called::Events,
+        }
     }
+}
+
+/// What a client calls for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Called {
+    Acks,
+    Events,
+    Health,
 }
 
 impl StandIn {
@@ -248,8 +270,8 @@ pub(crate) struct State {
 
 impl State {
     /// The next trick, where it fits.
-    fn trick(&mut self, about_acks: bool) -> Option<Trick> {
-        self.tricks.pop_front_if(|trick| trick.is_about_acks() == about_acks)
+    fn trick(&mut self, called: Called) -> Option<Trick> {
+        self.tricks.pop_front_if(|trick| trick.strikes() == called)
     }
 }
 

@@ -15,8 +15,8 @@ use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYP
 use hyper::{HeaderMap, Request, Response};
 use serde::Deserialize;
 
-use super::indexer::{self, Invalid};
-use super::{Shared, State, Trick, cut};
+use super::indexer::{self, Event, Invalid};
+use super::{Called, Shared, State, Trick, cut};
 
 /// Answers a request, or cuts the connection.
 pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Page>, io::Error> {
@@ -32,7 +32,7 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
     let mut state = shared.state();
     let client = Client::of(&head.headers);
     match head.uri.path().trim_end_matches("/1.0") {
-        "/services/collector/health" => Ok(said(200, "HEC is healthy", 17)),
+        "/services/collector/health" => Ok(state.health()),
         "/services/collector" | "/services/collector/event" => state.take(&client, &body),
         "/services/collector/ack" => state.acknowledge(&client, &body),
         _ => Ok(page(404, "<html><title>404 Not Found</title></html>")),
@@ -63,51 +63,59 @@ impl Client {
 }
 
 impl State {
+    fn health(&mut self) -> Response<Page> {
+        match self.trick(Called::Health) {
+            Some(Trick::AnswerHealth(status, body)) => page(status, &body),
+            _ => said(200, "HEC is healthy", 17),
+        }
+    }
+
     fn take(&mut self, client: &Client, body: &[u8]) -> Result<Response<Page>, io::Error> {
         self.requests += 1;
-        let request = self.requests;
-        let trick = self.trick(false);
+        let trick = self.trick(Called::Events);
         if let Some(refusal) = self.refusal(client) {
             return Ok(refusal);
         }
-        let (mut place, mut cookie) = self.indexer(client);
-        let mut events = match &trick {
+        match trick {
             Some(Trick::CutBefore) => return Err(cut()),
-            Some(Trick::Answer { status, body, header }) => return Ok(answer(*status, body, header.clone())),
+            Some(Trick::Answer { status, body, header }) => return Ok(answer(status, &body, header)),
             _ if body.len() > self.manner.max_content => return Ok(too_large()),
-            _ => match indexer::read(body, request, &self.manner.indexes) {
-                (events, Some(invalid)) => {
-                    self.indexers[place].take(events);
-                    return Ok(refused(400, invalid));
-                }
-                (events, None) => events,
-            },
-        };
-        match &trick {
-            Some(Trick::ChangeCookie) => {
-                place = (place + 1) % self.indexers.len();
-                cookie = Some(self.cookie(place));
-            }
-            Some(Trick::BusyAt(number)) => {
-                events.truncate(*number);
-                self.indexers[place].take(events);
-                return Ok(refused(503, Invalid { code: 9, text: "Server is busy", number: *number }));
-            }
             _ => {}
         }
-        self.indexers[place].take(events);
-        let id = client.channel.as_ref().filter(|_| self.manner.acknowledge).map(|channel| {
-            let repeat = trick == Some(Trick::RepeatId);
-            self.indexers[place].id(channel, request, self.manner.acknowledge_after, repeat)
-        });
-        if let (Some(Trick::ChangeCookie), Some(id), Some(channel)) = (&trick, id, &client.channel) {
-            // The same id may wait at another indexer in the channel of this name.
-            let others = self.indexers.iter().enumerate().filter(|(other, _)| *other != place);
-            self.unheard += 2 * usize::from(others.into_iter().any(|(_, other)| other.knows(channel, id)));
+        let (place, cookie) = self.indexer(client);
+        let (mut events, mut invalid) = indexer::read(body, self.requests, &self.manner.indexes);
+        let mut status = 400;
+        if let Some(Trick::TakeUpTo { status: asked, code, number }) = trick {
+            events.truncate(number);
+            (status, invalid) = (asked, Some(Invalid { code, text: "as asked", number }));
+            // Those before it have no acknowledgement; nor is it said that they were taken where an index is refused.
+            self.unheard += usize::from(self.manner.acknowledge || code == 7);
         }
-        let id = id.map(|id| format!(",\"ackId\":{id}")).unwrap_or_default();
+        match invalid {
+            Some(invalid) => {
+                self.indexers[place].take(events);
+                Ok(refused(status, invalid))
+            }
+            None => self.take_all(client, trick.as_ref(), (place, cookie), events),
+        }
+    }
+
+    /// Takes a request whole, and says so as the trick has it.
+    fn take_all(
+        &mut self,
+        client: &Client,
+        trick: Option<&Trick>,
+        (mut place, mut cookie): (usize, Option<String>),
+        events: Vec<Event>,
+    ) -> Result<Response<Page>, io::Error> {
+        if trick == Some(&Trick::ChangeCookie) {
+            place = (place + 1) % self.indexers.len();
+            cookie = Some(self.cookie(place));
+        }
+        self.indexers[place].take(events);
+        let id = self.id(client, trick, place).map(|id| format!(",\"ackId\":{id}")).unwrap_or_default();
         let success = format!("{{\"text\":\"Success\",\"code\":0{id}}}");
-        self.unheard += match &trick {
+        self.unheard += match trick {
             Some(Trick::CutAfter | Trick::CutInside) => 1,
             // The one before it as well.
             Some(Trick::RepeatId) => 2,
@@ -117,11 +125,24 @@ impl State {
         let mut response = match trick {
             Some(Trick::CutAfter) => return Err(cut()),
             Some(Trick::CutInside) => torn(&success),
-            Some(Trick::TakeAndAnswer(status, body)) => page(status, &body.replace(",\"ackId\":0", &id)),
+            Some(Trick::TakeAndAnswer(status, body)) => page(*status, &body.replace(",\"ackId\":0", &id)),
             _ => page(200, &success),
         };
         set_cookie(&mut response, cookie);
         Ok(response)
+    }
+
+    /// The id by which the last request can be asked for at the indexer that took it.
+    fn id(&mut self, client: &Client, trick: Option<&Trick>, place: usize) -> Option<u64> {
+        let channel = client.channel.as_ref().filter(|_| self.manner.acknowledge)?;
+        let repeat = trick == Some(&Trick::RepeatId);
+        let id = self.indexers[place].id(channel, self.requests, self.manner.acknowledge_after, repeat);
+        if trick == Some(&Trick::ChangeCookie) {
+            // The same id may wait at another indexer in the channel of this name.
+            let others = self.indexers.iter().enumerate().filter(|(other, _)| *other != place);
+            self.unheard += 2 * usize::from(others.into_iter().any(|(_, other)| other.knows(channel, id)));
+        }
+        Some(id)
     }
 
     fn acknowledge(&mut self, client: &Client, body: &[u8]) -> Result<Response<Page>, io::Error> {
@@ -141,7 +162,7 @@ impl State {
         let (place, cookie) = self.indexer(client);
         // A trick is kept for a question that something hangs on.
         let is_real = acks != [0] || self.indexers[place].knows(channel, 0);
-        let trick = if is_real { self.tricks.pop_front_if(|trick| trick.is_about_acks()) } else { None };
+        let trick = if is_real { self.trick(Called::Acks) } else { None };
         let indexer = &mut self.indexers[place];
         match &trick {
             Some(Trick::AnswerAcks(status, body)) => return Ok(page(*status, body)),

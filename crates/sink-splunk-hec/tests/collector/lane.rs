@@ -28,10 +28,21 @@ pub(crate) struct Outcome {
     pub(crate) faults: Vec<Fault>,
     /// Answers that asked for ease.
     pub(crate) eased: usize,
+    /// Batches that went on in halves.
+    pub(crate) halved: usize,
 }
 
 /// Delivers records in batches of this many, until each has its end. Ends at once with a Halt.
 pub(crate) async fn deliver(sink: &mut HecSink, records: &[Record], batch: usize) -> Outcome {
+    deliver_until(sink, records, batch, true).await
+}
+
+/// The same, going on after a Halt as if a person had mended what it asked for.
+pub(crate) async fn deliver_past_halts(sink: &mut HecSink, records: &[Record], batch: usize) -> Outcome {
+    deliver_until(sink, records, batch, false).await
+}
+
+async fn deliver_until(sink: &mut HecSink, records: &[Record], batch: usize, ends_with_halt: bool) -> Outcome {
     let mut waiting: VecDeque<Arc<[Record]>> = records.chunks(batch).map(Arc::from).collect();
     let mut outstanding = HashMap::new();
     let mut outcome = Outcome::default();
@@ -49,13 +60,14 @@ pub(crate) async fn deliver(sink: &mut HecSink, records: &[Record], batch: usize
         outcome.eased += usize::from(answer.ease.is_some());
         match answer.fates {
             Fates::Settled => {}
-            Fates::Open(fault) if fault.verdict() == Verdict::Halt => {
+            Fates::Open(fault) if ends_with_halt && fault.verdict() == Verdict::Halt => {
                 outcome.faults.push(fault);
                 return outcome;
             }
             Fates::Open(fault) if fault.verdict() == Verdict::Reject => match &records[..] {
                 [alone] => drop(outcome.refused.insert(text(alone), fault.to_string())),
                 several => {
+                    outcome.halved += 1;
                     let (first, rest) = several.split_at(several.len() / 2);
                     waiting.push_front(rest.into());
                     waiting.push_front(first.into());

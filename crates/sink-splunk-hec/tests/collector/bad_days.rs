@@ -1,9 +1,5 @@
-//! A collector that plays every code, cuts connections, and loses, crosses and garbles acknowledgements: nothing is lost,
-//! and what comes twice is bounded and named.
-
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-
-mod lane;
+//! A collector that has days on which all goes wrong at once, indexers that die, requests that do not fit: nothing is
+//! lost, and what comes twice is bounded and named.
 
 use std::time::Duration;
 
@@ -23,49 +19,6 @@ async fn collector(acknowledge: bool) -> StandIn {
 
 fn answer(status: u16, body: &str) -> Trick {
     Trick::Answer { status, body: body.to_owned(), header: None }
-}
-
-/// Scenario: each answer by which nothing was taken and that may pass, in the middle of deliveries.
-/// Guarantee: nothing is lost, and nothing comes twice.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_may_pass_is_sent_again() {
-    let coded = [(500, 8), (503, 9), (503, 18), (503, 19), (503, 20), (503, 23), (429, 26), (429, 27), (503, 99)];
-    let plain = [408, 429, 500, 502, 503, 504].map(|status| answer(status, "<html>later</html>"));
-    let tricks: Vec<Trick> = coded.into_iter().map(|(status, code)| Trick::code(status, code)).chain(plain).collect();
-    for acknowledge in [false, true] {
-        let stand_in = collector(acknowledge).await;
-        tricks.iter().for_each(|trick| stand_in.play(trick.clone()));
-        let mut sink = HecSink::new(&options(&[&stand_in], acknowledge)).unwrap();
-        let records = numbered(200);
-        let outcome = deliver(&mut sink, &records, BATCH).await;
-        assert_eq!((stand_in.tricks_left(), outcome.faults.len()), (0, tricks.len()));
-        assert!(outcome.faults.iter().all(|fault| fault.verdict() == Verdict::Retry));
-        assert_eq!(copies(&records, &stand_in.events(), &outcome.refused), 0);
-    }
-}
-
-/// Scenario: each answer that only a person can do something about. Guarantee: it halts with advice, all is kept, and
-/// once it is mended everything arrives, once.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_person_must_mend_halts() {
-    let coded =
-        [(403, 1), (401, 2), (401, 3), (403, 4), (400, 5), (400, 10), (400, 14), (400, 16), (400, 21), (400, 22)];
-    let coded = coded.into_iter().chain([(400, 28), (400, 99)]).map(|(status, code)| Trick::code(status, code));
-    let plain = [302, 401, 403, 404, 405, 415].map(|status| answer(status, "<html>no</html>"));
-    for trick in coded.chain(plain) {
-        for acknowledge in [false, true] {
-            let stand_in = collector(acknowledge).await;
-            stand_in.play(trick.clone());
-            let mut sink = HecSink::new(&options(&[&stand_in], acknowledge)).unwrap();
-            let records = numbered(3);
-            let outcome = deliver(&mut sink, &records, 3).await;
-            assert_eq!(outcome.faults[0].verdict(), Verdict::Halt, "{trick:?}");
-            assert!(outcome.faults[0].advice().is_some(), "{trick:?}");
-            assert!(stand_in.events().is_empty(), "{trick:?}");
-            let outcome = deliver(&mut sink, &records, 3).await;
-            assert_eq!(copies(&records, &stand_in.events(), &outcome.refused), 0, "{trick:?}");
-        }
-    }
 }
 
 /// Guarantee: a token without acknowledgements halts before anything is sent, and names the choice; nothing is
@@ -179,49 +132,6 @@ async fn a_refused_index_is_the_trouble_of_its_tenants() {
     let outcome = deliver(&mut sink, &records, 9).await;
     assert_eq!(outcome.faults[0].verdict(), Verdict::Halt);
     assert!(outcome.faults[0].advice().unwrap().contains("`index`"));
-}
-
-/// Guarantee: a success that warns of full queues is a success, and asks for ease.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn near_capacity_is_success_at_ease() {
-    for acknowledge in [false, true] {
-        let stand_in = collector(acknowledge).await;
-        let id = if acknowledge { ",\"ackId\":0" } else { "" };
-        for code in [24, 25] {
-            stand_in.play(Trick::TakeAndAnswer(200, format!("{{\"text\":\"approaching\",\"code\":{code}{id}}}")));
-        }
-        let mut sink = HecSink::new(&options(&[&stand_in], acknowledge)).unwrap();
-        let records = numbered(20);
-        let outcome = deliver(&mut sink, &records, BATCH).await;
-        assert!(outcome.faults.is_empty(), "{:?}", outcome.faults);
-        assert_eq!(outcome.eased, 2);
-        assert_eq!(copies(&records, &stand_in.events(), &outcome.refused), 0);
-    }
-}
-
-/// Guarantee: a hint of when to come back reaches the lane.
-#[tokio::test]
-async fn a_hint_reaches_the_lane() {
-    let stand_in = collector(false).await;
-    let header = Some(("retry-after", "17".to_owned()));
-    stand_in.play(Trick::Answer { status: 503, body: String::new(), header });
-    let mut sink = HecSink::new(&options(&[&stand_in], false)).unwrap();
-    let outcome = deliver(&mut sink, &numbered(1), 1).await;
-    assert_eq!(outcome.faults[0].retry_after(), Some(Duration::from_secs(17)));
-}
-
-/// Guarantee: what a busy collector says it has taken is settled without acknowledgement, and is not with it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_collector_may_have_taken_some() {
-    for acknowledge in [false, true] {
-        let stand_in = collector(acknowledge).await;
-        stand_in.play(Trick::BusyAt(2));
-        let mut sink = HecSink::new(&options(&[&stand_in], acknowledge)).unwrap();
-        let records = numbered(BATCH);
-        let outcome = deliver(&mut sink, &records, BATCH).await;
-        let copies = copies(&records, &stand_in.events(), &outcome.refused);
-        assert_eq!(copies, if acknowledge { 2 } else { 0 });
-    }
 }
 
 /// Every way in which a word of the collector can get lost on its way.
