@@ -65,10 +65,18 @@ impl Running {
     /// # Panics
     /// Where it does not end within `within`.
     pub fn terminate(self, within: Duration) -> Finished {
-        let id = self.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("`kill` is there");
-        assert!(sent.success(), "the process was gone before it was stopped");
+        self.signal("TERM");
         self.finish(within)
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    ///
+    /// # Panics
+    /// Where it has ended.
+    pub fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().expect("`kill` is there");
+        assert!(sent.success(), "the process was gone before SIG{name}");
     }
 
     /// Whether it has ended by itself.

@@ -4,6 +4,7 @@ mod command_line;
 mod completeness;
 mod disk;
 mod files;
+mod kafka;
 mod kills;
 mod lateness;
 mod secrets;
