@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use fault::{Fault, Verdict};
 use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
-use url::form_urlencoded;
 
 use crate::classify;
+use crate::client_credentials;
 use crate::http::{self, HttpClient};
 use crate::token_answer;
 
@@ -146,33 +146,16 @@ impl Application {
     }
 
     async fn request(&self, resource: &str, endpoint: TokenEndpoint) -> Result<Token, Fault> {
-        let secret = self.read_secret().await?;
+        let secret = client_credentials::read(&self.options.secret).await?;
         let url = self.url(endpoint)?;
-        let host = url.host_str().unwrap_or_default().to_owned();
         let form = self.form(resource, endpoint, &secret);
         let at = Instant::now();
-        let reply = self.http.post_form(url, form).await.map_err(|error| classify::token::interrupted(&host, error))?;
-        if reply.status != 200 {
-            return Err(classify::token::refused(&reply));
-        }
+        let reply = client_credentials::exchange(&self.http, url, form).await?;
         let (authorization, life) =
             token_answer::read(&reply.body, reply.date).ok_or_else(classify::token::unreadable)?;
         let renew_at = at + life.saturating_sub(RENEW_AHEAD.min(life / 4));
         tracing::debug!(tenant_id = %self.options.tenant_id, resource, seconds = life.as_secs(), "got a token");
         Ok(Token(Arc::new(Issued { authorization, at, renew_at })))
-    }
-
-    async fn read_secret(&self) -> Result<SecretString, Fault> {
-        let secret = Arc::clone(&self.options.secret);
-        let failed = |cause: String| {
-            Fault::halt("failed to get a token: there is no client secret")
-                .caused_by(cause)
-                .advise("See that the secret is where the pipeline file says.")
-        };
-        match tokio::task::spawn_blocking(move || secret.read()).await {
-            Ok(secret) => secret.map_err(failed),
-            Err(_) => Err(failed("reading it was given up".to_owned())),
-        }
     }
 
     fn url(&self, endpoint: TokenEndpoint) -> Result<Url, Fault> {
@@ -189,10 +172,7 @@ impl Application {
     }
 
     fn form(&self, resource: &str, endpoint: TokenEndpoint, secret: &SecretString) -> String {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", &self.options.client_id)
-            .append_pair("client_secret", secret.expose_secret());
+        let mut form = client_credentials::form(&self.options.client_id, secret);
         match endpoint {
             TokenEndpoint::V1 => form.append_pair("resource", resource),
             TokenEndpoint::V2 => form.append_pair("scope", &format!("{resource}/.default")),

@@ -25,17 +25,23 @@ struct Answer {
 
 /// Reads a token as the value of an `Authorization` header, and how long it lives. `date` is the server's time.
 pub(crate) fn read(body: &[u8], date: Option<i64>) -> Option<(HeaderValue, Duration)> {
+    let (token, life) = read_text(body, date)?;
+    let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).ok()?;
+    authorization.set_sensitive(true);
+    Some((authorization, life))
+}
+
+/// Reads a token as it is, and how long it lives.
+pub(crate) fn read_text(body: &[u8], date: Option<i64>) -> Option<(SecretString, Duration)> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     let token = answer.access_token.0;
     if token.expose_secret().is_empty() {
         return None;
     }
-    let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).ok()?;
-    authorization.set_sensitive(true);
     let until = |on: Number| date.map(|date| on.0 - (date - ticks::UNIX_EPOCH) / SECOND);
     let seconds = answer.expires_in.map(|seconds| seconds.0).or_else(|| answer.expires_on.and_then(until));
     let life = seconds.map_or(UNSAID_LIFE, |seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
-    Some((authorization, life.min(LONGEST_LIFE)))
+    Some((token, life.min(LONGEST_LIFE)))
 }
 
 struct SecretText(SecretString);

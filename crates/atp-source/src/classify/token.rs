@@ -55,6 +55,7 @@ pub(crate) fn refused(reply: &Reply) -> Fault {
         Some((verdict, advice)) => (if transient { Verdict::Retry } else { verdict }, Some(advice)),
         // Something between answered instead of Entra.
         None if error.is_empty() || transient => (Verdict::Retry, None),
+        None if code.is_none() => (Verdict::Halt, Some(UNNUMBERED)),
         None => (Verdict::Halt, Some(UNKNOWN)),
     };
     let mut fault = match verdict {
@@ -112,6 +113,7 @@ pub(crate) fn unreadable() -> Fault {
         .advise("Something between may answer instead of Entra: check the authority's address and the proxy.")
 }
 
+const UNNUMBERED: &str = "See that the token endpoint knows the client_id and its secret, and what the token is for.";
 const UNKNOWN: &str = "Look the AADSTS number up at https://login.microsoftonline.com/error.";
 
 /// How long to wait where Entra gives no hint but the reason calls for it.
@@ -265,6 +267,15 @@ mod tests {
         }
         assert_eq!(fault(429, "{}".to_owned(), Some("9")).retry_after(), Some(Duration::from_secs(9)));
         assert_eq!(fault(400, body("x", 50_196), None).retry_after(), Some(Duration::from_secs(300)));
+    }
+
+    /// Guarantee: a refusal by another than Entra, which has no number, halts with advice that is not of Entra.
+    #[test]
+    fn refusals_without_a_number_have_advice() {
+        let body = r#"{"error":"invalid_client","error_description":"CANARY"}"#;
+        let fault = fault(401, body.to_owned(), None);
+        assert_eq!((fault.verdict(), fault.advice()), (Verdict::Halt, Some(UNNUMBERED)));
+        assert!(!format!("{fault:?} {fault:#}").contains("CANARY"));
     }
 
     /// Guarantee: of two numbers the one with a sentence counts.

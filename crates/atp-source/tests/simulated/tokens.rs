@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use atp_sim::{ApplicationState, CallKind, Fault, Faults, Options, Population, Simulator, TenantOptions};
-use atp_source::{AppOptions, Application, FeedOptions, TokenEndpoint};
+use atp_source::{AppOptions, Application, ClientCredentials, FeedOptions, TokenEndpoint};
 use fault::Verdict;
+use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::reader::{Reader, Rotating, application, export, http, mde};
@@ -131,4 +132,29 @@ async fn nothing_is_sent_in_the_clear() {
     let app = application(&simulator, &tenant, Rotating::new("x"));
     let feed = atp_source::Feed::new(app, FeedOptions { base, ..mde(&simulator, &tenant) }, None, None);
     assert_eq!(feed.err().unwrap().verdict(), Verdict::Halt);
+}
+
+/// Guarantee: a token endpoint by its whole address gives a token as it is, for what was asked for; what it refuses, and
+/// an address that a secret may not go to, halts.
+#[tokio::test]
+async fn a_token_endpoint_is_asked_by_its_address() {
+    let (simulator, tenant) = simulator(ApplicationState::Consented, Faults::none()).await;
+    let at = |address: &str, secret: &str, scope: Option<&str>| ClientCredentials {
+        token_url: Url::parse(address).unwrap(),
+        client_id: tenant.client_id.clone(),
+        secret: Arc::new(Rotating::new(secret)),
+        scope: scope.map(str::to_owned),
+    };
+    let address = format!("{}/{}/oauth2/v2.0/token", simulator.authority_url(), tenant.tenant_id);
+    let scope = Some("https://api.securitycenter.microsoft.com/.default");
+    let token = at(&address, &tenant.client_secret, scope).fetch(&http()).await.unwrap();
+    assert_eq!(token.secret.expose_secret().split('.').count(), 3, "a JWT, without a word before it");
+    assert!(token.life.as_secs() > 60);
+    for wrong in [
+        at(&address, "wrong", scope),
+        at(&address, &tenant.client_secret, None),
+        at("http://login.example/token", &tenant.client_secret, scope),
+    ] {
+        assert_eq!(wrong.fetch(&http()).await.err().unwrap().verdict(), Verdict::Halt);
+    }
 }
