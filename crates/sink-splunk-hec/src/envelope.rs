@@ -1,4 +1,6 @@
 //! A record as an event of the collector: `{"time":…,"host":…,"source":…,"sourcetype":…,"index":…,"event":…,"fields":…}`.
+//!
+//! What is not known is left out, and the collector sets its own: the time of receipt, its own host.
 
 #[cfg(test)]
 mod tests;
@@ -6,6 +8,7 @@ mod tests;
 use std::io::Write;
 use std::sync::Arc;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use sink::Record;
 
 use crate::options::{ByTenant, HecOptions, Payload};
@@ -62,56 +65,94 @@ impl Composer {
     fn words(&self, tenant: &Arc<str>) -> Words {
         let mut before_event = Vec::with_capacity(FRAME_BYTES);
         let all = [
-            (&b",\"host\":"[..], self.host.of(tenant)),
-            (b",\"source\":", self.source.of(tenant)),
-            (b",\"sourcetype\":", self.sourcetype.of(tenant)),
-            (b",\"index\":", self.index.of(tenant)),
+            ("host", self.host.of(tenant)),
+            ("source", self.source.of(tenant)),
+            ("sourcetype", self.sourcetype.of(tenant)),
+            ("index", self.index.of(tenant)),
         ];
         for (key, word) in all {
             if let Some(word) = word {
-                before_event.extend_from_slice(key);
-                write_string(word, &mut before_event);
+                write_member(key, word, &mut before_event);
             }
         }
-        before_event.extend_from_slice(b",\"event\":");
-        let mut after_id = b"\",\"tenant\":".to_vec();
-        write_string(tenant, &mut after_id);
-        after_id.extend_from_slice(b"}}");
-        Words { tenant: Arc::clone(tenant), before_event, after_id }
+        before_event.extend_from_slice(b"\"event\":");
+        let mut at_end = b"\",\"tenant\":".to_vec();
+        write_string(tenant, &mut at_end);
+        at_end.extend_from_slice(b"}}");
+        let names_host = self.host.of(tenant).is_some();
+        Words { tenant: Arc::clone(tenant), names_host, before_event, at_end }
     }
 }
 
 /// What is the same for all records of a tenant.
 struct Words {
     tenant: Arc<str>,
-    /// From after the time up to the event.
+    /// Whether the host is among the words; it is the device of the record otherwise.
+    names_host: bool,
+    /// The words up to the event.
     before_event: Vec<u8>,
-    /// From after the record id to the end.
-    after_id: Vec<u8>,
+    /// What stands behind the last of the record's own fields.
+    at_end: Vec<u8>,
 }
 
 impl Words {
     fn write(&self, payload: Payload, record: &Record, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"time\":");
-        write_seconds(record.time.timestamp_millis(), out);
+        // Each member before the event ends with its comma.
+        out.push(b'{');
+        if let Some(millis) = known_millis(record.time) {
+            out.extend_from_slice(b"\"time\":");
+            write_seconds(millis, out);
+            out.push(b',');
+        }
+        if !self.names_host {
+            write_device(&record.device, out);
+        }
         out.extend_from_slice(&self.before_event);
         match payload {
             Payload::JsonObject => out.extend_from_slice(&record.payload),
             Payload::Text => write_string(&String::from_utf8_lossy(&record.payload), out),
         }
+        self.write_fields(record, out);
+    }
+
+    /// Indexed fields, flat: they are found without a look into the event.
+    fn write_fields(&self, record: &Record, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"fields\":{\"recordId\":\"");
         for byte in record.id {
             out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
-        out.extend_from_slice(&self.after_id);
+        if known_millis(record.updated).is_some() {
+            out.extend_from_slice(b"\",\"updated\":\"");
+            out.extend_from_slice(record.updated.to_rfc3339_opts(SecondsFormat::Millis, true).as_bytes());
+        }
+        out.extend_from_slice(&self.at_end);
+    }
+}
+
+/// The milliseconds since 1970 of a time that is known: an alert without one has a time before that.
+fn known_millis(time: DateTime<Utc>) -> Option<i64> {
+    Some(time.timestamp_millis()).filter(|millis| *millis > 0)
+}
+
+/// The device as the host. A name that no host has, which only a hostile alert gives, stays in the event.
+fn write_device(device: &[u8], out: &mut Vec<u8>) {
+    let name = str::from_utf8(device).unwrap_or_default();
+    if (1..=LONGEST_HOST).contains(&name.len()) && !name.chars().any(char::is_control) {
+        write_member("host", name, out);
     }
 }
 
 /// Seconds since 1970 with three decimals. Never by way of a float: those have no exact milliseconds.
 fn write_seconds(millis: i64, out: &mut Vec<u8>) {
-    let sign = if millis < 0 { "-" } else { "" };
-    let millis = millis.unsigned_abs();
-    write!(out, "{sign}{}.{:03}", millis / 1_000, millis % 1_000).expect("writing into a vector does not fail");
+    write!(out, "{}.{:03}", millis / 1_000, millis % 1_000).expect("writing into a vector does not fail");
+}
+
+fn write_member(key: &str, word: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+    write_string(word, out);
+    out.push(b',');
 }
 
 fn write_string(text: &str, out: &mut Vec<u8>) {
@@ -119,6 +160,8 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
-/// What an envelope holds beside its words and its event: keys, punctuation, time, record id, and a tenant's name of
-/// common length.
-const FRAME_BYTES: usize = 240;
+/// The most bytes of a name in DNS (RFC 1035, section 2.3.4).
+const LONGEST_HOST: usize = 255;
+/// What an envelope holds beside its words and its event: keys, punctuation, times, record id, and names of tenant and
+/// device of common length.
+const FRAME_BYTES: usize = 320;

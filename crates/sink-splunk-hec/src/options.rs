@@ -24,7 +24,7 @@ pub struct HecOptions {
     pub source: ByTenant,
     /// The source type; see [`SOURCETYPE`].
     pub sourcetype: ByTenant,
-    /// The host; where there is none, the collector sets its own.
+    /// The host; where there is none, it is the device of the record, and where that is not known the collector's own.
     pub host: ByTenant,
     /// Whether a record is settled only once the indexers say that it is on their disks, and when to ask them.
     pub acknowledge: Option<Acknowledgement>,

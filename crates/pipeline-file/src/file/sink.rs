@@ -52,7 +52,7 @@ pub(crate) struct Sink {
     #[schemars(extend("default" = true))]
     pub(crate) enabled: Option<bool>,
     /// The host that a header or an event names, a template over `tenant.name` and `tenant.labels.NAME`. Unset,
-    /// `splunk_hec` leaves it to the collector.
+    /// `splunk_hec` takes the device of each alert.
     #[schemars(extend("default" = HOST))]
     pub(crate) host: Option<Written<TemplateText>>,
     /// The most bytes of a syslog message, its header included, or of a record in a file: a number, or a size. CEF and

@@ -22,7 +22,7 @@ pub struct SplunkHecPlan {
     pub sources: BTreeMap<String, String>,
     /// The source type of each tenant; empty for the token's own.
     pub sourcetypes: BTreeMap<String, String>,
-    /// The host of each tenant; empty for what the collector sets.
+    /// The host of each tenant; empty for the device of each alert.
     pub hosts: BTreeMap<String, String>,
     /// Whether requests are compressed.
     pub gzip: bool,

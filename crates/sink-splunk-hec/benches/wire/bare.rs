@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use chrono::SecondsFormat;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sink::Record;
@@ -42,15 +43,19 @@ pub(crate) fn plain(records: &[Record]) -> Vec<u8> {
     let payloads: usize = records.iter().map(|record| record.payload.len()).sum();
     let mut plain = Vec::with_capacity(payloads + records.len() * 256);
     for record in records {
-        let (millis, id, tenant) = (record.time.timestamp_millis(), u128::from_be_bytes(record.id), &record.tenant);
-        let (seconds, millis) = (millis / 1_000, millis % 1_000);
+        let millis = record.time.timestamp_millis();
+        let (seconds, millis, id, tenant) =
+            (millis / 1_000, millis % 1_000, u128::from_be_bytes(record.id), &record.tenant);
+        let host = str::from_utf8(&record.device).expect("the names of devices are text");
+        let updated = record.updated.to_rfc3339_opts(SecondsFormat::Millis, true);
         write!(
             plain,
-            "{{\"time\":{seconds}.{millis:03},\"source\":\"{SOURCE}\",\"sourcetype\":\"{SOURCETYPE}\",\"event\":"
+            "{{\"time\":{seconds}.{millis:03},\"host\":\"{host}\",\"source\":\"{SOURCE}\",\"sourcetype\":\"{SOURCETYPE}\",\
+             \"event\":"
         )
         .expect("writing into a vector does not fail");
         plain.extend_from_slice(&record.payload);
-        write!(plain, ",\"fields\":{{\"recordId\":\"{id:032x}\",\"tenant\":\"{tenant}\"}}}}")
+        write!(plain, ",\"fields\":{{\"recordId\":\"{id:032x}\",\"updated\":\"{updated}\",\"tenant\":\"{tenant}\"}}}}")
             .expect("writing into a vector does not fail");
     }
     plain

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ struct Event<'a> {
     #[serde(borrow)]
     event: &'a RawValue,
     #[serde(borrow)]
-    time: &'a RawValue,
+    time: Option<&'a RawValue>,
 }
 
 fn composer() -> Composer {
@@ -32,15 +33,45 @@ fn written(composer: &Composer, records: &[Record]) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Guarantee: the envelope is this one, to the byte.
+/// Guarantee: the envelope is this one, to the byte; what is not known is not there.
 #[test]
 fn an_event_looks_like_this() {
+    let updated = DateTime::from_timestamp_millis(1_605_917_001_050).unwrap();
+    let known = Record { updated, ..record(r#"{"id":"da1"}"#) };
     assert_eq!(
-        written(&composer(), &[record(r#"{"id":"da1"}"#)]),
-        "{\"time\":1605917000.000,\"source\":\"ms_defender_atp_alerts\",\"sourcetype\":\"ms:defender:atp:alerts\",\
-         \"event\":{\"id\":\"da1\"},\"fields\":{\"recordId\":\"07070707070707070707070707070707\",\
+        written(&composer(), std::slice::from_ref(&known)),
+        "{\"time\":1605917000.000,\"host\":\"desktop-2.contoso.com\",\"source\":\"ms_defender_atp_alerts\",\
+         \"sourcetype\":\"ms:defender:atp:alerts\",\"event\":{\"id\":\"da1\"},\"fields\":{\
+         \"recordId\":\"07070707070707070707070707070707\",\"updated\":\"2020-11-21T00:03:21.050Z\",\
          \"tenant\":\"contoso\"}}"
     );
+    let never = DateTime::from_timestamp_millis(-62_135_596_800_000).unwrap();
+    let unknown = Record { device: Bytes::new(), time: never, updated: never, ..known };
+    let none = Composer { source: ByTenant::default(), sourcetype: ByTenant::default(), ..composer() };
+    assert_eq!(
+        written(&none, &[unknown]),
+        "{\"event\":{\"id\":\"da1\"},\"fields\":{\"recordId\":\"07070707070707070707070707070707\",\
+         \"tenant\":\"contoso\"}}"
+    );
+}
+
+/// Guarantee: the host is the one that the file gives a tenant, or else the device, or else the collector's own; the last
+/// as well where an alert gives a name that no host has.
+#[test]
+fn the_host_is_the_device_where_the_file_names_none() {
+    let host = |composer: &Composer, device: &[u8]| {
+        let text = written(composer, &[Record { device: Bytes::copy_from_slice(device), ..record("{}") }]);
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+        event.get("host").map(|host| host.as_str().unwrap().to_owned())
+    };
+    let named = Composer { host: ByTenant::all("siem"), ..composer() };
+    assert_eq!(host(&named, b"pc1.contoso.com").as_deref(), Some("siem"));
+    for device in ["pc1.contoso.com", "PC \"1\"\\", "büro-1"] {
+        assert_eq!(host(&composer(), device.as_bytes()).as_deref(), Some(device));
+    }
+    for odd in [&b""[..], b"pc\n1", b"pc\x001", b"\xff", &[b'a'; 256]] {
+        assert_eq!(host(&composer(), odd), None);
+    }
 }
 
 /// Guarantee: every tenant has the words that the file gives it, whoever comes before it in the batch.
@@ -87,9 +118,8 @@ fn times_are_exact_to_the_millisecond() {
     for (millis, text) in [
         (1_433_188_255_500, "1433188255.500"),
         (1_611_693_237_007, "1611693237.007"),
-        (0, "0.000"),
-        (-1, "-0.001"),
-        (-1_500, "-1.500"),
+        (1_611_693_237_000, "1611693237.000"),
+        (1, "0.001"),
     ] {
         let mut out = Vec::new();
         write_seconds(millis, &mut out);
@@ -101,7 +131,8 @@ proptest! {
     /// Guarantee: whatever the payloads and the names, the events come apart again, each with its payload.
     #[test]
     fn events_come_apart_again(texts in prop::collection::vec(".{0,40}", 1..8), are_objects in any::<bool>(),
-                               tenant in ".{0,12}", millis in -4_000_000_000_000_i64..4_000_000_000_000) {
+                               tenant in ".{0,12}", millis in -4_000_000_000_000_i64..4_000_000_000_000,
+                               device in ".{0,12}") {
         let time: DateTime<Utc> = DateTime::from_timestamp_millis(millis).unwrap();
         let (payload, payloads) = if are_objects {
             let object = |text: &String| serde_json::json!({ "text": text }).to_string();
@@ -109,14 +140,19 @@ proptest! {
         } else {
             (Payload::Text, texts)
         };
-        let of = |payload: &String| Record { tenant: tenant.as_str().into(), time, ..record(payload) };
+        let of = |payload: &String| Record {
+            tenant: tenant.as_str().into(),
+            device: Bytes::copy_from_slice(device.as_bytes()),
+            time,
+            ..record(payload)
+        };
         let records: Vec<Record> = payloads.iter().map(of).collect();
         let text = written(&Composer { payload, ..composer() }, &records);
         let mut read = Vec::new();
         for event in serde_json::Deserializer::from_str(&text).into_iter::<Event<'_>>() {
             let event = event.unwrap();
-            let digits: String = event.time.get().chars().filter(|char| *char != '.').collect();
-            prop_assert_eq!(digits.parse::<i64>().unwrap(), millis);
+            let digits = event.time.map(|time| time.get().replace('.', ""));
+            prop_assert_eq!(digits.map(|digits| digits.parse::<i64>().unwrap()), Some(millis).filter(|millis| *millis > 0));
             read.push(match payload {
                 Payload::JsonObject => event.event.get().to_owned(),
                 Payload::Text => serde_json::from_str(event.event.get()).unwrap(),

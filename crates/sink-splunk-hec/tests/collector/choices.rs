@@ -31,10 +31,11 @@ async fn an_event_arrives_as_it_is_shown() {
     deliver(&mut sink, std::slice::from_ref(&alert), 1).await;
     let [event] = &stand_in.events()[..] else { panic!("one event") };
     assert_eq!((event.time.as_str(), event.event.as_str()), ("1605917000.000", "{\"id\" : \"da1\"}"));
-    assert_eq!((event.index.as_deref(), event.host.as_deref()), (Some("edr"), None));
+    assert_eq!((event.index.as_deref(), event.host.as_deref()), (Some("edr"), Some("desktop-2.contoso.com")));
     assert_eq!(event.source.as_deref(), Some("ms_defender_atp_alerts"));
     assert_eq!(event.sourcetype.as_deref(), Some("ms:defender:atp:alerts"));
     assert_eq!(event.fields["tenant"], "contoso");
+    assert_eq!(event.fields["updated"], "2020-11-21T00:03:20.000Z");
     assert_eq!(event.fields["recordId"], "07070707070707070707070707070707");
     let shown = String::from_utf8(preview(&options, &alert)).unwrap();
     assert!(
