@@ -158,7 +158,7 @@ fn level(line: &str) -> u8 {
 }
 
 /// .NET ticks, 100 ns each since the year 1, as RFC 3339 to the millisecond.
-fn rfc3339(ticks: i64) -> String {
+pub(crate) fn rfc3339(ticks: i64) -> String {
     let time = DateTime::from_timestamp_micros((ticks - UNIX_EPOCH).div_euclid(10)).expect("an alert is of our age");
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -2,6 +2,7 @@
 //! ports, alone on loopback or behind a network that can fail.
 
 mod broker;
+mod meant;
 mod network;
 mod records;
 
@@ -9,6 +10,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub use self::meant::Meant;
 pub use self::network::{Network, NetworkFault};
 pub use self::records::{KafkaRecord, Writer};
 
@@ -127,6 +129,14 @@ impl Kafka {
     /// Where it is not running.
     pub fn suspend(&self, which: usize) {
         self.brokers[which].signal("STOP");
+    }
+
+    /// How many bytes clients have sent to a broker that it has not read, as one that is stopped reads nothing.
+    ///
+    /// # Panics
+    /// Where it is not running.
+    pub fn unread(&self, which: usize) -> u64 {
+        self.brokers[which].unread()
     }
 
     /// SIGCONT to a broker.

@@ -22,7 +22,7 @@ pub use crate::certificates::Certificates;
 pub use crate::cost::{Cost, Memory, median, own_cpu};
 pub use crate::delivered::Delivered;
 pub use crate::expected::{Arrived, Expected};
-pub use crate::kafka::{Kafka, KafkaRecord, Network, NetworkFault, Writer};
+pub use crate::kafka::{Kafka, KafkaRecord, Meant, Network, NetworkFault, Writer};
 pub use crate::message::Message;
 pub use crate::phase::phase;
 pub use crate::place::{Place, Settings};

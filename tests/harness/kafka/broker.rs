@@ -14,6 +14,7 @@ use crate::process::Running;
 #[derive(Debug)]
 pub(super) struct Broker {
     address: String,
+    port: u16,
     folder: PathBuf,
     starts: u32,
     running: Option<Running>,
@@ -32,7 +33,7 @@ pub(super) fn prepare(folder: &Path, host: Ipv4Addr, count: u32, programs: &Prog
         let mut format = programs.java("kafka.tools.StorageTool");
         format.args(["format", "-t", CLUSTER_ID, "-c"]).arg(folder.join(PROPERTIES));
         run(format);
-        Broker { address: format!("{host}:{}", node.port), folder, starts: 0, running: None }
+        Broker { address: format!("{host}:{}", node.port), port: node.port, folder, starts: 0, running: None }
     };
     nodes.iter().map(prepare).collect()
 }
@@ -74,6 +75,22 @@ impl Broker {
 
     pub(super) fn terminate(&mut self) {
         self.running.take().expect("the broker was running").terminate(Duration::from_secs(120));
+    }
+
+    /// Bytes in the receive queues of its connections: the second half of the fifth column (proc(5)), as hex.
+    pub(super) fn unread(&self) -> u64 {
+        let port = format!(":{:04X}", self.port);
+        let queue = |line: &str| {
+            let mut columns = line.split_whitespace().skip(1);
+            let ours = columns.next()?.ends_with(&port) && columns.nth(1)? == CONNECTED;
+            let (_, received) = columns.next()?.split_once(':')?;
+            ours.then(|| u64::from_str_radix(received, 16).ok())?
+        };
+        // It may live in a network namespace. Java's sockets are of both families.
+        let folder =
+            PathBuf::from(format!("/proc/{}/net", self.running.as_ref().expect("the broker was running").id()));
+        let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(folder.join(table)).unwrap_or_default());
+        tables.iter().flat_map(|table| table.lines()).filter_map(queue).sum()
     }
 
     pub(super) fn signal(&self, name: &str) {
@@ -128,6 +145,7 @@ log.cleaner.dedupe.buffer.size=8388608
     }
 }
 
+const CONNECTED: &str = "01";
 const PROPERTIES: &str = "server.properties";
 /// Any 16 bytes in base64 do.
 const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAQ";

@@ -30,6 +30,11 @@ pub struct KafkaRecord {
 }
 
 impl KafkaRecord {
+    /// Its headers, names and values in turn.
+    pub fn headers(&self) -> &[String] {
+        &self.headers
+    }
+
     /// The value of a header.
     ///
     /// # Panics
@@ -93,9 +98,20 @@ impl Kafka {
     /// # Panics
     /// Where no broker answers for two minutes.
     pub fn written(&self, topic: &str) -> usize {
+        self.ends(topic, "read_uncommitted")
+    }
+
+    /// As [`Kafka::written`], but each partition only as far as no transaction is open.
+    ///
+    /// # Panics
+    /// As [`Kafka::written`].
+    pub fn committed(&self, topic: &str) -> usize {
+        self.ends(topic, "read_committed")
+    }
+
+    fn ends(&self, topic: &str, isolation: &str) -> usize {
         let mut command = self.kcat();
-        // Uncommitted records as well.
-        command.args(["-Q", "-X", "isolation.level=read_uncommitted"]);
+        command.args(["-Q", "-X", &format!("isolation.level={isolation}")]);
         for partition in 0..self.partitions(topic) {
             command.args(["-t", &format!("{topic}:{partition}:-1")]);
         }
