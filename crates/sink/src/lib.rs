@@ -21,6 +21,16 @@ pub trait Sink: Send {
     /// What *settled* is worth at this destination.
     fn word(&self) -> Word;
 
+    /// The marks of the last batches that were settled, of each key the latest: a sink that writes [`Batch::marks`] and
+    /// records together, all or nothing, gives them back, and by that ends whatever another instance has under way. It
+    /// is asked once, before the first batch. `None` where it keeps no marks.
+    ///
+    /// # Errors
+    /// What keeps the sink from knowing them, with advice for a person. It is asked again.
+    async fn marks(&mut self) -> Result<Option<Vec<Mark>>, Fault> {
+        Ok(None)
+    }
+
     /// Hands over a batch. Called again before the first is answered, up to [`Limits::outstanding`].
     ///
     /// It may wait until the destination takes bytes, and it may be dropped while it waits: what was handed over
@@ -90,6 +100,24 @@ pub struct Batch {
     pub id: BatchId,
     /// The records, in the order in which they must reach an ordered destination.
     pub records: Arc<[Record]>,
+    /// What is to be found again once these records are settled. Only sinks that keep marks are given any.
+    pub marks: Arc<[Mark]>,
+}
+
+impl Batch {
+    /// A batch without marks.
+    pub fn new(id: BatchId, records: Arc<[Record]>) -> Self {
+        Self { id, records, marks: Arc::default() }
+    }
+}
+
+/// What the lane keeps at the destination; the sink does not look into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// A later mark with the same key replaces this one.
+    pub key: Bytes,
+    /// What is kept.
+    pub value: Bytes,
 }
 
 /// An entry rendered for one destination.

@@ -122,7 +122,7 @@ async fn nothing_is_settled_while_the_destination_is_broken(harness: &mut dyn Ha
     }
     harness.set_broken(false).await;
     for attempt in 2..50 {
-        if sink.send(Batch { id: BatchId(attempt), records: Arc::clone(&lost.records) }).await.is_ok() {
+        if sink.send(Batch::new(BatchId(attempt), Arc::clone(&lost.records))).await.is_ok() {
             sink.flush().await;
             let answer = ready_answer(&mut *sink).await.expect("a flushed batch has its answer ready");
             if matches!(answer.fates, Fates::Settled) {
@@ -151,7 +151,7 @@ pub fn record(payload: &str) -> Record {
 
 /// A batch for a suite or a test of a sink.
 pub fn batch(id: u64, records: Vec<Record>) -> Batch {
-    Batch { id: BatchId(id), records: records.into() }
+    Batch::new(BatchId(id), records.into())
 }
 
 async fn assert_settled(sink: &mut dyn Sink, batch: Batch) {

@@ -10,6 +10,7 @@
 //! stops, panics or times out here moves nothing: what was not settled is read again.
 
 mod letters;
+mod marks;
 mod outbox;
 mod rate;
 mod rendering;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use fault::{BackOff, Fault, Verdict, Waits};
 use journal::{EntryRef, Journal, JournalError, LaneId, Reader, Run, Settlement};
-use sink::{Answer, BatchId, Sink};
+use sink::{Answer, BatchId, Mark, Sink};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -30,6 +31,7 @@ pub(crate) use crate::lane::rate::Rate;
 pub(crate) use crate::lane::rendering::{PARTIAL, Per, Rendering, time};
 
 use crate::lane::letters::{LOOK_EVERY, Letters};
+use crate::lane::marks::Marks;
 use crate::lane::outbox::{Outbox, Parcel};
 use crate::lane::window::{End, Ticket, Window};
 use crate::signal::Signal;
@@ -46,6 +48,8 @@ pub(crate) struct Lane {
     rate: Option<Rate>,
     one_reader: bool,
     letters: Letters,
+    /// What the sink keeps beside the records, once it was asked.
+    marks: Kept,
     /// Raised once all feeds are read: the lane ends when nothing waits any more, or at a Halt.
     drain: Signal,
     window: Window,
@@ -62,8 +66,21 @@ pub(crate) struct Lane {
     settling: Option<JoinHandle<Result<(), JournalError>>>,
     /// Entries that the running settlement accounts for.
     in_settlement: usize,
+    /// Requeued entries and dead letters that it accounts for.
+    requeued_in_settlement: Vec<EntryRef>,
+    letters_in_settlement: bool,
     /// The batch that is being handed over: the sink does not answer for it where that is cut short.
     handing_over: Option<BatchId>,
+}
+
+/// What a sink keeps for the lane.
+enum Kept {
+    /// Nothing: it knows records only.
+    Nothing,
+    /// It was not asked yet.
+    Unasked,
+    /// Marks, which go with every batch.
+    Marks(Box<Marks>),
 }
 
 /// Why a lane ended without a failure of the journal.
@@ -108,6 +125,7 @@ impl Lane {
             rate,
             one_reader,
             letters: Letters::new(max_dead_letters),
+            marks: Kept::Unasked,
             drain,
             window: Window::default(),
             outbox: Outbox::new(sink.limits()),
@@ -119,6 +137,8 @@ impl Lane {
             rate_until: None,
             settling: None,
             in_settlement: 0,
+            requeued_in_settlement: Vec::new(),
+            letters_in_settlement: false,
             handing_over: None,
         }
     }
@@ -159,9 +179,13 @@ impl Lane {
 
     /// One step: sends what may go, then waits for the next thing to happen. Dropping it loses nothing.
     async fn work(&mut self) -> Result<(), JournalError> {
+        if let Kept::Unasked = self.marks {
+            self.ask_for_marks().await;
+            return Ok(());
+        }
         self.settle();
         let full = self.letters.is_full();
-        if !full {
+        if !full && !self.must_settle_first() {
             self.send().await;
         }
         if self.is_at_the_end() {
@@ -173,8 +197,7 @@ impl Lane {
         tokio::select! {
             biased;
             settled = finished(&mut self.settling), if self.settling.is_some() => {
-                self.settling = None;
-                self.in_settlement = 0;
+                self.settled();
                 settled
             }
             answer = self.sink.answer(), if self.outbox.has_outstanding() => {
@@ -192,6 +215,46 @@ impl Lane {
             }
             () = self.drain.raised(), if !self.drain.is_raised() => Ok(()),
         }
+    }
+
+    /// Asks the sink for its marks, once nothing holds the lane back.
+    async fn ask_for_marks(&mut self) {
+        if let Some(until) = self.hold_until {
+            tokio::select! {
+                () = sleep_until(until) => self.hold_until = None,
+                () = self.drain.raised(), if !self.drain.is_raised() => {}
+            }
+            return;
+        }
+        self.failing = false;
+        match self.sink.marks().await {
+            Ok(None) => self.marks = Kept::Nothing,
+            Ok(Some(kept)) => self.adopt(&kept),
+            Err(fault) => self.hold_back(&fault),
+        }
+    }
+
+    fn adopt(&mut self, kept: &[Mark]) {
+        let (marks, foreign) = Marks::adopt(self.journal.identity(), kept);
+        if foreign > 0 {
+            tracing::warn!(
+                sink = self.status.name,
+                foreign,
+                "the destination keeps marks of another journal: they count for nothing, and this lane starts where its \
+                 own journal stands; what the other had in flight when it stopped may arrive twice"
+            );
+        }
+        self.marks = Kept::Marks(Box::new(marks));
+        self.recover();
+    }
+
+    /// A sink that keeps marks is sent nothing whose mark would stand before a dead letter that is not kept yet, and
+    /// while requeued entries are on their way one batch at a time: their mark names those of one batch.
+    fn must_settle_first(&self) -> bool {
+        let Kept::Marks(marks) = &self.marks else { return false };
+        let letters = self.window.has_letters() || self.letters_in_settlement;
+        let requeued = self.window.has_requeued() || !self.requeued_in_settlement.is_empty();
+        letters || requeued || (marks.has_requeued() && self.outbox.has_outstanding())
     }
 
     /// Whether everything there is was handed over, and nothing more will come.
@@ -215,24 +278,35 @@ impl Lane {
         self.window.take(run);
         let sender = self.rendering.sender(&run.feed);
         for entry in &run.entries {
-            let ticket = Ticket { entry: EntryRef { queue: run.queue, place: entry.place }, requeued: run.requeued };
+            let whole = Ticket::whole(EntryRef { queue: run.queue, place: entry.place }, run.requeued);
+            let written = match &mut self.marks {
+                Kept::Marks(marks) => marks.written(run, entry),
+                Kept::Nothing | Kept::Unasked => 0,
+            };
             let ended = match self.rendering.records(&sender, entry) {
+                Ok(records) if records.len() <= written => Some(End::Delivered),
                 Ok(records) => {
-                    self.window.share(ticket, records.len());
-                    records.for_each(|record| self.outbox.put(ticket, record));
+                    self.window.share(whole, records.len() - written);
+                    let last = records.len() - 1;
+                    for (part, record) in records.enumerate().skip(written) {
+                        let part_number = u32::try_from(part).unwrap_or(u32::MAX);
+                        self.outbox.put(Ticket { part: part_number, is_last: part == last, ..whole }, record);
+                    }
                     None
                 }
                 Err(end) => Some(end),
             };
             if let Some(end) = ended {
-                self.account(ticket, end);
+                self.account(whole, end);
             }
         }
     }
 
     /// Hands over what the outbox, the rate and the waits allow.
     async fn send(&mut self) {
-        while self.hold_until.max(self.rate_until).is_none_or(|until| until <= Instant::now()) {
+        while !self.must_settle_first()
+            && self.hold_until.max(self.rate_until).is_none_or(|until| until <= Instant::now())
+        {
             (self.hold_until, self.rate_until) = (None, None);
             let allowed = self.rate.as_mut().map_or(usize::MAX, |rate| rate.allowed(Instant::now()));
             if allowed == 0 {
@@ -245,7 +319,10 @@ impl Lane {
     }
 
     async fn hand_over(&mut self, parcel: Parcel) {
-        let batch = self.outbox.batch(&parcel);
+        let mut batch = self.outbox.batch(&parcel);
+        if let Kept::Marks(marks) = &mut self.marks {
+            batch.marks = marks.of_batch(parcel.tickets());
+        }
         let (id, records) = (batch.id, parcel.len());
         self.outbox.sent(id, parcel);
         (self.failing, self.flushed) = (false, false);
@@ -288,6 +365,9 @@ impl Lane {
 
     /// Accounts for an entry, or for one of its records; it counts once it has ended.
     fn account(&mut self, ticket: Ticket, end: End) {
+        if let (Kept::Marks(_), End::SetAside(reason)) = (&self.marks, &end) {
+            self.window.set_aside_first(ticket.entry, reason.clone());
+        }
         let Some(end) = self.window.end(ticket, end) else { return };
         match end {
             End::Delivered => self.status.delivered.add(1),
@@ -360,7 +440,20 @@ impl Lane {
             let before = self.window.len();
             let settlement = self.window.settlement(self.id);
             self.in_settlement = before - self.window.len();
+            if let Some(settlement) = &settlement {
+                self.requeued_in_settlement.clone_from(&settlement.requeued);
+                self.letters_in_settlement = !settlement.dead_letters.is_empty();
+            }
             self.settling = settlement.map(|settlement| self.settle_in_background(settlement));
+        }
+    }
+
+    /// The running settlement has ended.
+    fn settled(&mut self) {
+        (self.settling, self.in_settlement, self.letters_in_settlement) = (None, 0, false);
+        let requeued = std::mem::take(&mut self.requeued_in_settlement);
+        if let Kept::Marks(marks) = &mut self.marks {
+            marks.settled(&requeued);
         }
     }
 
@@ -401,7 +494,7 @@ impl Lane {
 
     async fn settle_the_rest(&mut self) -> Result<(), JournalError> {
         finished(&mut self.settling).await?;
-        self.settling = None;
+        self.settled();
         self.settle();
         finished(&mut self.settling).await
     }

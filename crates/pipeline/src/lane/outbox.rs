@@ -95,7 +95,7 @@ impl Outbox {
     /// The batch to hand to the sink for a parcel.
     pub(crate) fn batch(&mut self, parcel: &Parcel) -> Batch {
         self.next_id += 1;
-        Batch { id: BatchId(self.next_id), records: Arc::clone(&parcel.records) }
+        Batch::new(BatchId(self.next_id), Arc::clone(&parcel.records))
     }
 
     /// The batch is handed to the sink.
@@ -163,6 +163,10 @@ impl Outbox {
 }
 
 impl Parcel {
+    pub(crate) fn tickets(&self) -> &[Ticket] {
+        &self.tickets
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.tickets.len()
     }
@@ -228,7 +232,7 @@ mod tests {
     const LIMITS: Limits = Limits { records: 4, bytes: 100, outstanding: 2 };
 
     fn ticket(place: u64) -> Ticket {
-        Ticket { entry: EntryRef { queue: QueueId(0), place: Place(place) }, requeued: false }
+        Ticket::whole(EntryRef { queue: QueueId(0), place: Place(place) }, false)
     }
 
     fn outbox(places: std::ops::Range<u64>) -> Outbox {

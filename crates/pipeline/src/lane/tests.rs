@@ -1,11 +1,15 @@
 //! A lane between a real journal and a sink that answers as it is told.
 
+mod exactly_once;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use journal::{Append, EmbeddedJournal, EmbeddedOptions, FeedName, Key, LanePlan, LaneStart, NewEntry, QueueKind};
+use journal::{
+    Append, EmbeddedJournal, EmbeddedOptions, FeedId, FeedName, Key, LanePlan, LaneStart, NewEntry, QueueKind,
+};
 use pipeline_file::plan::{MinSeverity, OnlyPlan, TenantPattern};
 use sink::{Batch, Fate, Fates, Limits, Word};
 use transform::{Envelope, Renderer};
@@ -93,6 +97,7 @@ impl Sink for Scripted {
 struct Setting {
     _folder: tempfile::TempDir,
     journal: Arc<EmbeddedJournal>,
+    feed: FeedId,
     destination: Arc<Mutex<Receiver>>,
     status: Arc<LaneStatus>,
     drain: (Raise, Signal),
@@ -116,13 +121,11 @@ impl Setting {
         .unwrap();
         let name = FeedName { tenant_id: TENANT.into(), source: "alerts".into() };
         let feed = journal.open_feed(&name, "mde_alerts").await.unwrap().id;
-        let entries = (0..alerts).map(entry).collect();
-        let checkpoints = vec![("live".to_owned(), b"1".to_vec())];
-        journal.append(Append { feed, queue: QueueKind::Live, entries, checkpoints, reread: false }).await.unwrap();
         let destination = Receiver { replies: replies.into_iter().collect(), arrived: Vec::new() };
-        Self {
+        let setting = Self {
             _folder: folder,
             journal,
+            feed,
             destination: Arc::new(Mutex::new(destination)),
             status: Arc::default(),
             drain: signal(),
@@ -130,18 +133,29 @@ impl Setting {
             only: OnlyPlan::default(),
             per: Per::Alert,
             max_dead_letters: 1_000,
-        }
+        };
+        setting.append((0..alerts).map(entry).collect()).await;
+        setting
+    }
+
+    async fn append(&self, entries: Vec<NewEntry>) {
+        let checkpoints = vec![("live".to_owned(), b"1".to_vec())];
+        let page = Append { feed: self.feed, queue: QueueKind::Live, entries, checkpoints, reread: false };
+        self.journal.append(page).await.unwrap();
     }
 
     fn lane(&self) -> Lane {
-        let id = self.journal.lanes()[0].id;
-        let tenants = Arc::new(Tenants::default());
-        let rendering = Rendering::new(Renderer::json(Envelope::None), self.per, self.only.clone(), tenants);
-        let sink = Box::new(Scripted {
+        self.lane_into(Box::new(Scripted {
             destination: Arc::clone(&self.destination),
             answers: VecDeque::new(),
             unflushed: VecDeque::new(),
-        });
+        }))
+    }
+
+    fn lane_into(&self, sink: Box<dyn Sink>) -> Lane {
+        let id = self.journal.lanes()[0].id;
+        let tenants = Arc::new(Tenants::default());
+        let rendering = Rendering::new(Renderer::json(Envelope::None), self.per, self.only.clone(), tenants);
         let max_dead_letters = self.max_dead_letters;
         let destination = super::Destination { sink, rate: None, one_reader: false, max_dead_letters };
         Lane::new(id, self.journal.clone(), rendering, destination, Arc::clone(&self.status), self.drain.1.clone())

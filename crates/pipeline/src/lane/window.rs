@@ -4,13 +4,31 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use journal::{DeadLetter, EntryRef, LaneId, Place, QueueId, Run, Settlement};
 
-/// One entry on its way through a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// One record on its way through a lane, or an entry that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     pub(crate) entry: EntryRef,
     /// It was requeued: it is crossed off by itself, whatever the marks say.
     pub(crate) requeued: bool,
+    /// Which of its entry's records it is, from 0.
+    pub(crate) part: u32,
+    /// Whether it is the last of them.
+    pub(crate) is_last: bool,
 }
+
+impl Ticket {
+    /// For an entry as a whole.
+    pub(crate) fn whole(entry: EntryRef, requeued: bool) -> Self {
+        Self { entry, requeued, part: 0, is_last: true }
+    }
+
+    fn way(self) -> Way {
+        (self.entry, self.requeued)
+    }
+}
+
+/// An entry, and whether it was requeued: one that was may be taken from its queue as well.
+type Way = (EntryRef, bool);
 
 /// The one place where an entry ends, for a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +45,10 @@ pub(crate) struct Window {
     /// Queues whose first entry has ended, so that a settlement need not look at all of them.
     ready: BTreeSet<QueueId>,
     requeued: Vec<(EntryRef, End)>,
+    /// Dead letters that are kept before their entries are settled.
+    letters: Vec<DeadLetter>,
     /// Entries with more than one record on their way.
-    shared: HashMap<Ticket, Shared>,
+    shared: HashMap<Way, Shared>,
     /// Entries taken and not handed to a settlement.
     taken: usize,
 }
@@ -60,7 +80,7 @@ impl Window {
     /// An entry goes out as so many records, more than none: it ends with the last of them.
     pub(crate) fn share(&mut self, ticket: Ticket, records: usize) {
         if records > 1 {
-            self.shared.insert(ticket, Shared { left: records, end: End::Delivered });
+            self.shared.insert(ticket.way(), Shared { left: records, end: End::Delivered });
         }
     }
 
@@ -77,7 +97,7 @@ impl Window {
 
     /// The end of an entry of which one more record has ended.
     fn joined(&mut self, ticket: Ticket, end: End) -> Option<End> {
-        let Some(shared) = self.shared.get_mut(&ticket) else { return Some(end) };
+        let Some(shared) = self.shared.get_mut(&ticket.way()) else { return Some(end) };
         shared.left -= 1;
         if shared.end == End::Delivered {
             shared.end = end;
@@ -85,7 +105,7 @@ impl Window {
         if shared.left > 0 {
             return None;
         }
-        self.shared.remove(&ticket).map(|shared| shared.end)
+        self.shared.remove(&ticket.way()).map(|shared| shared.end)
     }
 
     fn end_entry(&mut self, ticket: Ticket, end: End) {
@@ -102,6 +122,21 @@ impl Window {
         }
     }
 
+    /// Has an entry kept as a dead letter with the next settlement, whether or not it can be settled by then.
+    pub(crate) fn set_aside_first(&mut self, entry: EntryRef, reason: String) {
+        self.letters.push(DeadLetter { entry, reason });
+    }
+
+    /// Whether dead letters are to be kept first.
+    pub(crate) fn has_letters(&self) -> bool {
+        !self.letters.is_empty()
+    }
+
+    /// Whether requeued entries have ended and are not handed to a settlement.
+    pub(crate) fn has_requeued(&self) -> bool {
+        !self.requeued.is_empty()
+    }
+
     /// How many entries are taken and not handed to a settlement.
     pub(crate) fn len(&self) -> usize {
         self.taken
@@ -109,14 +144,14 @@ impl Window {
 
     /// What can be settled now: the leading entries that have ended, and requeued ones in any order.
     pub(crate) fn settlement(&mut self, lane: LaneId) -> Option<Settlement> {
-        if self.ready.is_empty() && self.requeued.is_empty() {
+        if self.ready.is_empty() && self.requeued.is_empty() && self.letters.is_empty() {
             return None;
         }
         let mut settlement = Settlement {
             lane,
             marks: Vec::with_capacity(self.ready.len()),
             requeued: Vec::with_capacity(self.requeued.len()),
-            dead_letters: Vec::new(),
+            dead_letters: std::mem::take(&mut self.letters),
             delivered: 0,
             filtered: 0,
         };
@@ -181,7 +216,7 @@ mod tests {
     }
 
     fn ticket(place: u64, requeued: bool) -> Ticket {
-        Ticket { entry: EntryRef { queue: QUEUE, place: Place(place) }, requeued }
+        Ticket::whole(EntryRef { queue: QUEUE, place: Place(place) }, requeued)
     }
 
     /// Guarantee: a mark waits for the first open entry, whatever has ended behind it.
@@ -246,6 +281,21 @@ mod tests {
             let settlement = window.settlement(LANE).unwrap();
             assert_eq!((settlement.dead_letters.len(), window.len()), (1, 0));
         }
+    }
+
+    /// Guarantee: a dead letter that must be kept first does not wait for the entries before it, and moves no mark.
+    #[test]
+    fn a_letter_can_be_kept_first() {
+        let mut window = Window::default();
+        window.take(&run(0..2, false));
+        window.end(ticket(1, false), End::SetAside("too large".into()));
+        window.set_aside_first(ticket(1, false).entry, "too large".into());
+        let settlement = window.settlement(LANE).unwrap();
+        assert_eq!((settlement.dead_letters.len(), settlement.marks.len()), (1, 0));
+        assert!(window.settlement(LANE).is_none(), "it is kept once");
+        assert_eq!(window.len(), 2);
+        window.end(ticket(0, false), End::Delivered);
+        assert_eq!(window.settlement(LANE).unwrap().marks, [(QUEUE, Place(2))]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) async fn deliver(sink: &mut dyn Sink, batches: Vec<Vec<Record>>) -> D
             }
         }
         let Some(records) = ready.pop_front() else { break };
-        let batch = Batch { id: BatchId(id), records: records.clone().into() };
+        let batch = Batch::new(BatchId(id), records.clone().into());
         match sink.send(batch).await {
             Ok(()) => drop(outstanding.insert(BatchId(id), records)),
             Err(_) => drop(failed.insert(BatchId(id), records)),

@@ -130,7 +130,7 @@ fn through_the_sink(options: &HecOptions, records: &[Arc<[Record]>]) {
                 expect_settled(&mut sink).await;
                 unanswered -= 1;
             }
-            sink.send(Batch { id: BatchId(id), records: Arc::clone(records) }).await.expect("a batch is taken");
+            sink.send(Batch::new(BatchId(id), Arc::clone(records))).await.expect("a batch is taken");
             unanswered += 1;
         }
         sink.flush().await;

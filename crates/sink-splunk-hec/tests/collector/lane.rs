@@ -53,7 +53,7 @@ async fn deliver_until(sink: &mut HecSink, records: &[Record], batch: usize, end
         {
             next += 1;
             outstanding.insert(BatchId(next), Arc::clone(&records));
-            sink.send(Batch { id: BatchId(next), records }).await.unwrap();
+            sink.send(Batch::new(BatchId(next), records)).await.unwrap();
         }
         let answer = timeout(Duration::from_secs(90), sink.answer()).await.expect("every batch is answered");
         let records = outstanding.remove(&answer.batch).expect("a batch is answered once");
