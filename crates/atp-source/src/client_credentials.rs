@@ -43,14 +43,18 @@ impl ClientCredentials {
     pub async fn fetch(&self, http: &HttpClient) -> Result<AccessToken, Fault> {
         http::require_private(&self.token_url)?;
         let secret = read(&self.secret).await?;
-        let mut form = form(&self.client_id, &secret);
-        if let Some(scope) = &self.scope {
-            form.append_pair("scope", scope);
-        }
-        let reply = exchange(http, self.token_url.clone(), form.finish()).await?;
+        let reply = exchange(http, self.token_url.clone(), self.form(&secret)).await?;
         let (secret, life) =
             token_answer::read_text(&reply.body, reply.date).ok_or_else(classify::token::unreadable)?;
         Ok(AccessToken { secret, life })
+    }
+
+    fn form(&self, secret: &SecretString) -> String {
+        let mut form = form(&self.client_id, secret);
+        if let Some(scope) = &self.scope {
+            form.append_pair("scope", scope);
+        }
+        form.finish()
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod format;
 mod journal;
+mod kafka;
 mod local_file;
+mod sasl;
 mod secret;
 mod sinks;
 mod sources;

@@ -3,7 +3,9 @@
 //! these are made, so that all that stands beside it is still checked.
 
 mod format;
+mod kafka;
 mod local_file;
+mod sasl;
 mod sink;
 mod source;
 mod splunk_hec;
@@ -17,7 +19,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use self::format::{CefKeys, Envelope, Format, FormatKeys, FormatName, LeefKeys};
+pub(crate) use self::kafka::{Kafka, KafkaProfile, KafkaTls, SettingValue};
 pub(crate) use self::local_file::{Compress, SinkFile, SinkRotate};
+pub(crate) use self::sasl::{Login, OauthBearer, Sasl};
 pub(crate) use self::sink::{Only, Per, Severity, Sink, TenantChoice};
 pub(crate) use self::source::{AlertsExport, MdeAlerts, Quota, Source, TokenVersion};
 pub(crate) use self::splunk_hec::{Plaintext, SplunkHec};
@@ -62,6 +66,13 @@ pub(crate) mod defaults {
     /// What Splunk's own add-on gives the alerts of Defender for Endpoint (Splunkbase 6207).
     pub(crate) const HEC_SOURCE: &str = "ms_defender_atp_alerts";
     pub(crate) const HEC_SOURCETYPE: &str = "ms:defender:atp:alerts";
+
+    /// Longer than brokers take to elect a leader or to start anew, so that an outage of that kind copies nothing.
+    pub(crate) const KAFKA_GIVE_UP_AFTER: Duration = Duration::from_secs(120);
+    pub(crate) const KAFKA_MARKS_TOPIC: &str = "atp-forwarder-marks";
+    /// What CEF and LEEF keep to: with key and headers it is a message that topics take unless told otherwise, those of
+    /// Event Hubs among them (1,046,528 bytes).
+    pub(crate) const KAFKA_MAX_BYTES: u64 = 960 << 10;
 
     pub(crate) const REFRESH: Duration = Duration::from_secs(3_600);
 }

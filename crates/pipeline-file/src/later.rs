@@ -19,7 +19,6 @@ const fn key(path: &'static str, until_then: &'static str) -> Later {
 
 const USE_A_SECRET: &str = "use `client_secret`";
 const USE_A_SOURCE: &str = "use `mde_alerts` or `alerts_export`";
-const USE_ANOTHER_SINK: &str = "use `syslog`, `splunk_hec` or `file`";
 
 const LATER: &[Later] = &[
     key("http", ""),
@@ -48,7 +47,7 @@ const LATER: &[Later] = &[
     key("sinks.*.fields", ""),
     key("sinks.*.redact", ""),
     key("sinks.*.allow", ""),
-    key("sinks.*.kafka", USE_ANOTHER_SINK),
+    key("sinks.*.kafka.sasl.oauth_bearer.certificate", USE_A_SECRET),
     Later { path: "sinks.*.format.json.schema", values: &["ecs", "ocsf", "cim"], until_then: "use `raw`" },
     Later { path: "sinks.*.updates", values: &["changed", "first"], until_then: "use `every`" },
 ];

@@ -1,6 +1,7 @@
 //! The checked plan: what the file means, ready to be built. It knows no runtime.
 
 mod format;
+mod kafka;
 mod local_file;
 mod splunk_hec;
 mod syslog;
@@ -12,6 +13,10 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::format::{CefPlan, CefVersionPlan, EnvelopePlan, FormatPlan, LeefPlan, LeefVersionPlan};
+pub use self::kafka::{
+    KafkaCompressionPlan, KafkaKeyPlan, KafkaPlan, KafkaProfilePlan, KafkaSaslPlan, KafkaTlsPlan, LoginPlan,
+    OauthBearerPlan, TopicsPlan, TransactionsPlan,
+};
 pub use self::local_file::{CompressionPlan, FilePlan, KeepPlan, PathsPlan, RotatePlan};
 pub use self::splunk_hec::SplunkHecPlan;
 pub use self::syslog::{
@@ -145,8 +150,8 @@ pub struct SinkPlan {
     pub format: FormatPlan,
     /// For what a record is made.
     pub per: PerPlan,
-    /// The most bytes of a record in a file, its line break not counted, at least 1,024; `None` for no limit, and for
-    /// destinations that limit what they make of a record.
+    /// The most bytes of a record in a file, its line break not counted, or in Kafka, its key and headers not counted; at
+    /// least 1,024. `None` for no limit, and for destinations that limit what they make of a record.
     pub max_bytes: Option<u64>,
     /// What it gets.
     pub only: OnlyPlan,
@@ -221,6 +226,8 @@ pub enum MinSeverity {
 pub enum DestinationPlan {
     /// Files.
     File(Box<FilePlan>),
+    /// Kafka.
+    Kafka(Box<KafkaPlan>),
     /// Splunk's HTTP Event Collector.
     SplunkHec(Box<SplunkHecPlan>),
     /// Standard output.

@@ -18,6 +18,8 @@ pub(crate) struct Template {
     environment: Environment<'static>,
     /// The labels that it names, but for those it looks up by `tenant.labels['NAME']`.
     labels: BTreeSet<String>,
+    /// Whether it names nothing of a tenant.
+    is_fixed: bool,
 }
 
 /// The form in which a template is written.
@@ -36,8 +38,16 @@ impl Template {
             .add_template_owned(NAME, text.to_owned())
             .map_err(|error| format!("not a template: {}; it looks like `atp-{{{{ tenant.name }}}}`", error.kind()))?;
         let template = environment.get_template(NAME).expect("it was just added");
-        let labels = labels(template.undeclared_variables(true))?;
-        Ok(Self { environment, labels })
+        let variables = template.undeclared_variables(true);
+        let is_fixed = variables.is_empty();
+        let labels = labels(variables)?;
+        Ok(Self { environment, labels, is_fixed })
+    }
+
+    /// The text, where it is the same for every tenant.
+    pub(crate) fn fixed(&self) -> Option<String> {
+        let template = self.environment.get_template(NAME).expect("it was added when the text was read");
+        if self.is_fixed { template.render(()).ok() } else { None }
     }
 
     /// The text for a tenant. The error is the rest of a sentence that begins with tenants.

@@ -3,6 +3,7 @@
 mod address;
 mod amount;
 mod format;
+mod kafka;
 mod local_file;
 mod name;
 mod several;
@@ -17,6 +18,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 pub(crate) use self::address::{CollectorUrl, Endpoint, is_loopback};
 pub(crate) use self::amount::{Begin, Bytes, PerSecond, Percentage, Size, Span, Unit};
 pub(crate) use self::format::Delimiter;
+pub(crate) use self::kafka::{Broker, KafkaName, SettingText, TokenUrl};
 pub(crate) use self::local_file::{FileMode, KeepRotated};
 pub(crate) use self::name::{EnvName, Guid, Name, NonEmpty};
 pub(crate) use self::several::OneOrSeveral;
@@ -107,6 +109,7 @@ pub(crate) fn wrong_form(format: &str, text: &str, least: Option<&str>, most: Op
         Bytes::FORMAT => amount::out_of_bounds::<Bytes>(text, least, most),
         AppName::FORMAT => AppName::read(text).err(),
         Begin::FORMAT => Begin::read(text).err(),
+        Broker::FORMAT => Broker::read(text).err(),
         CollectorUrl::FORMAT => CollectorUrl::read(text).err(),
         Delimiter::FORMAT => Delimiter::read(text).err(),
         EnvName::FORMAT => EnvName::read(text).err(),
@@ -114,6 +117,7 @@ pub(crate) fn wrong_form(format: &str, text: &str, least: Option<&str>, most: Op
         FileMode::FORMAT => FileMode::read(text).err(),
         Fingerprint::FORMAT => Fingerprint::read(text).err(),
         Guid::FORMAT => Guid::read(text).err(),
+        KafkaName::FORMAT => KafkaName::read(text).err(),
         KeepRotated::FORMAT => KeepRotated::read(text).err(),
         MessageId::FORMAT => MessageId::read(text).err(),
         Name::FORMAT => Name::read(text).err(),
@@ -121,9 +125,11 @@ pub(crate) fn wrong_form(format: &str, text: &str, least: Option<&str>, most: Op
         Percentage::FORMAT => Percentage::read(text).err(),
         PerSecond::FORMAT => PerSecond::read(text).err(),
         ServerName::FORMAT => ServerName::read(text).err(),
+        SettingText::FORMAT => SettingText::read(text).err(),
         SyslogAddress::FORMAT => SyslogAddress::read(text).err(),
         TemplateText::FORMAT => TemplateText::read(text).err(),
         TimeZone::FORMAT => TimeZone::read(text).err(),
+        TokenUrl::FORMAT => TokenUrl::read(text).err(),
         _ => None,
     }
 }

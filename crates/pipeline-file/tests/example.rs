@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline_file::plan::{
-    DestinationPlan, EnvelopePlan, FormatPlan, FramingPlan, HeaderPlan, LeefVersionPlan, SourceKind, Start,
-    TokenEndpoint, TransportPlan,
+    DestinationPlan, EnvelopePlan, FormatPlan, FramingPlan, HeaderPlan, KafkaProfilePlan, LeefVersionPlan, SourceKind,
+    Start, TokenEndpoint, TopicsPlan, TransportPlan,
 };
 use pipeline_file::{Plan, SecretSource, load, schema};
 use serde_json::Value;
@@ -26,20 +26,32 @@ fn the_example_loads() {
     let tenants: Vec<_> = plan.tenants.iter().map(|tenant| (tenant.name.as_str(), tenant.enabled)).collect();
     assert_eq!(tenants, [("contoso", true), ("contoso-uk", true), ("fabrikam", true), ("lab", false)]);
     let sinks: Vec<&str> = plan.sinks.iter().map(|sink| sink.name.as_str()).collect();
-    assert_eq!(sinks, ["arcsight", "lake", "old-siem", "qradar", "siem", "splunk", "splunk-lab", "terminal"]);
+    let kafka = ["event-hub", "event-hub-by-entra", "messages", "messages-by-token", "messages-once"];
+    let others = ["arcsight", "lake", "old-siem", "qradar", "siem", "splunk", "splunk-lab", "terminal"];
+    let mut expected = [&kafka[..], &others[..]].concat();
+    expected.sort_unstable();
+    assert_eq!(sinks, expected);
+    let sink = |name| plan.sinks.iter().find(|sink| sink.name == name).expect("it is in the example");
     assert!(plan.journal.path.is_absolute() && plan.journal.path.ends_with("deploy/data"));
-    assert_eq!(plan.sinks[0].from, Start::Since(Duration::from_secs(86_400)));
-    assert_eq!(plan.sinks[1].format, FormatPlan::Json { envelope: EnvelopePlan::Wrap });
-    let FormatPlan::Leef(leef) = &plan.sinks[3].format else { panic!("LEEF") };
+    assert_eq!(sink("arcsight").from, Start::Since(Duration::from_secs(86_400)));
+    assert_eq!(sink("lake").format, FormatPlan::Json { envelope: EnvelopePlan::Wrap });
+    let FormatPlan::Leef(leef) = &sink("qradar").format else { panic!("LEEF") };
     assert_eq!(leef.version, LeefVersionPlan::V2 { delimiter: '^' });
-    let DestinationPlan::Syslog(siem) = &plan.sinks[4].destination else { panic!("syslog") };
+    let DestinationPlan::Syslog(siem) = &sink("siem").destination else { panic!("syslog") };
     assert_eq!((siem.transport, siem.addresses.len(), siem.header), (TransportPlan::Tls, 3, HeaderPlan::Rfc5424));
     assert_eq!((siem.framing, siem.max_bytes), (Some(FramingPlan::OctetCounting), Some(32 << 10)));
     let hosts: Vec<&str> = siem.hosts.values().map(String::as_str).collect();
     assert_eq!(hosts, ["atp-contoso", "atp-contoso-uk", "atp-fabrikam", "atp-lab"]);
-    let DestinationPlan::SplunkHec(splunk) = &plan.sinks[5].destination else { panic!("Splunk") };
+    let DestinationPlan::SplunkHec(splunk) = &sink("splunk").destination else { panic!("Splunk") };
     assert_eq!((splunk.urls.len(), splunk.acknowledge, splunk.indexes["contoso"].as_str()), (2, true, "edr"));
-    assert_eq!(plan.sinks[7].destination, DestinationPlan::StandardOutput);
+    let DestinationPlan::Kafka(messages) = &sink("messages").destination else { panic!("Kafka") };
+    let TopicsPlan::ByTenant(topics) = &messages.topics else { panic!("topics by tenant") };
+    assert_eq!((messages.brokers[0].port, topics["contoso"].as_str()), (9_093, "defender.Contoso"));
+    let DestinationPlan::Kafka(once) = &sink("messages-once").destination else { panic!("Kafka") };
+    assert!(once.transactions.is_some() && messages.transactions.is_none());
+    let DestinationPlan::Kafka(hub) = &sink("event-hub").destination else { panic!("Kafka") };
+    assert_eq!((hub.profile, hub.tls.is_some()), (KafkaProfilePlan::EventHubs, true));
+    assert_eq!(sink("terminal").destination, DestinationPlan::StandardOutput);
 }
 
 /// The smallest useful file, which stands in the example's first comment, loads as well.

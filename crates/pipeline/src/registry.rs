@@ -1,6 +1,7 @@
 //! From the plan's kinds to the crates that do them: the one place that names them all.
 
 mod format;
+pub(crate) mod kafka;
 mod local_file;
 pub(crate) mod splunk_hec;
 pub(crate) mod syslog;
@@ -46,6 +47,7 @@ pub(crate) fn journal(plan: &Plan) -> EmbeddedOptions {
 pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
     Ok(match &plan.destination {
         DestinationPlan::File(plan) => Box::new(FileSink::files(local_file::options(plan))?),
+        DestinationPlan::Kafka(plan) => Box::new(kafka::sink(plan)?),
         DestinationPlan::SplunkHec(hec) => Box::new(HecSink::new(&splunk_hec::options(hec, &plan.format))?),
         DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()?),
         DestinationPlan::Syslog(plan) => Box::new(SyslogSink::new(&syslog::options(plan))?),

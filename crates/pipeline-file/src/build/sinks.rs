@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Build;
+use super::kafka::ForKafka;
 use crate::faults::Told;
 use crate::file::{Named, Only, Severity, Sink, TenantChoice, defaults};
 use crate::place::KeyPath;
@@ -29,33 +30,39 @@ impl Build<'_> {
             }
         }
         self.check_tenants_files(&plans);
+        self.check_transactions(&plans);
         plans
     }
 
     fn sink(&mut self, name: String, sink: Sink, tenants: &[TenantPlan]) -> Result<SinkPlan, Told> {
         let path = KeyPath::of(&["sinks", &name]);
-        // The collector's events have fields for what an envelope says.
-        let envelope = if sink.splunk_hec.is_some() { EnvelopePlan::None } else { EnvelopePlan::Wrap };
+        // The collector's events have fields for what an envelope says, and Kafka's messages have headers.
+        let has_fields = sink.splunk_hec.is_some() || sink.kafka.is_some();
+        let envelope = if has_fields { EnvelopePlan::None } else { EnvelopePlan::Wrap };
         let format = self.format(sink.format, sink.profile, envelope, &path);
         self.check_plaintext(sink.plaintext, sink.splunk_hec.as_ref(), &path);
         let only = self.only(sink.only.unwrap_or_default(), &path.key("only"));
         let max_bytes = sink.max_bytes.as_ref().map(|bytes| bytes.0);
-        let for_file = max_bytes.filter(|_| sink.file.is_some());
-        if let Some(bytes) = for_file {
-            self.check_record_bytes(bytes, format.as_ref().ok(), &path.key("max_bytes"));
-        }
         let messages = ForMessages { profile: sink.profile, host: sink.host, max_bytes };
+        if messages.host.is_some() && (sink.file.is_some() || sink.kafka.is_some()) {
+            let message = "files and Kafka have no use for it; it is for `syslog` and `splunk_hec`";
+            self.tell(&path.key("host"), message);
+        }
+        let record_bytes = match (&sink.file, &sink.kafka) {
+            (None, None) => None,
+            (_, None) => self.record_bytes(max_bytes, None, format.as_ref().ok(), &path),
+            (_, Some(_)) => self.record_bytes(max_bytes, Some(defaults::KAFKA_MAX_BYTES), format.as_ref().ok(), &path),
+        };
         let taken = tenants.iter().filter(|tenant| only.takes_tenant(&tenant.name, &tenant.labels));
         let taken: Vec<&TenantPlan> = taken.collect();
-        let destination = match (sink.file, sink.splunk_hec, sink.syslog) {
-            (Some(file), None, None) => {
-                if messages.host.is_some() {
-                    self.tell(&path.key("host"), "a file has no use for it; it is for `syslog` and `splunk_hec`");
-                }
-                self.file(file, &taken, &path.key("file"))
+        let destination = match (sink.file, sink.kafka, sink.splunk_hec, sink.syslog) {
+            (Some(file), None, None, None) => self.file(file, &taken, &path.key("file")),
+            (None, Some(kafka), None, None) => {
+                let beside = ForKafka { name: &name, renamed: sink.was.is_some(), tenants: &taken };
+                self.kafka(kafka, &beside, &path.key("kafka"))
             }
-            (None, Some(hec), None) => self.splunk_hec(hec, messages, format.as_ref().ok(), &taken, &path),
-            (None, None, Some(syslog)) => self.syslog(syslog, messages, &taken, &path),
+            (None, None, Some(hec), None) => self.splunk_hec(hec, messages, format.as_ref().ok(), &taken, &path),
+            (None, None, None, Some(syslog)) => self.syslog(syslog, messages, &taken, &path),
             // That it is exactly one is the schema's rule.
             _ => self.required(None, &path),
         };
@@ -65,7 +72,7 @@ impl Build<'_> {
             from: sink.from.map_or(Start::Now, |from| from.0),
             format: format?,
             per: sink.per.map_or(PerPlan::Alert, PerPlan::from),
-            max_bytes: for_file,
+            max_bytes: record_bytes,
             only,
             max_rate: sink.max_rate.map(|rate| rate.0),
             max_dead_letters: sink.max_dead_letters.unwrap_or(defaults::MAX_DEAD_LETTERS).into(),
@@ -73,13 +80,23 @@ impl Build<'_> {
         })
     }
 
-    /// A limit that no record could keep to would be a promise broken.
-    fn check_record_bytes(&mut self, bytes: u64, format: Option<&FormatPlan>, path: &KeyPath) {
-        if matches!(format, Some(FormatPlan::Json { .. })) {
-            self.tell(path, "raw JSON keeps every byte; in a file it is for `cef` and `leef`");
-        } else if bytes < SMALLEST_RECORD {
-            self.tell(path, format!("a record in a file may need {SMALLEST_RECORD} bytes, so no less will do"));
+    /// What records of CEF and LEEF keep to, where the destination sets them no limit. One that no record could keep to
+    /// would be a promise broken.
+    fn record_bytes(
+        &mut self,
+        written: Option<u64>,
+        default: Option<u64>,
+        format: Option<&FormatPlan>,
+        sink: &KeyPath,
+    ) -> Option<u64> {
+        let is_json = matches!(format, Some(FormatPlan::Json { .. }));
+        let path = sink.key("max_bytes");
+        if written.is_some() && is_json {
+            self.tell(&path, "raw JSON keeps every byte; in a file and in Kafka it is for `cef` and `leef`");
+        } else if written.is_some_and(|bytes| bytes < SMALLEST_RECORD) {
+            self.tell(&path, format!("a record may need {SMALLEST_RECORD} bytes, so no less will do"));
         }
+        written.or(default).filter(|_| !is_json)
     }
 
     fn only(&mut self, only: Only, path: &KeyPath) -> OnlyPlan {

@@ -27,7 +27,7 @@ impl Build<'_> {
     ) -> Result<DestinationPlan, Told> {
         let path = sink.key("splunk_hec");
         if messages.max_bytes.is_some() {
-            self.tell(&sink.key("max_bytes"), "the collector has `max_content` instead; it is for `syslog` and `file`");
+            self.tell(&sink.key("max_bytes"), "the collector has `max_content` instead; it is for the other sinks");
         }
         let urls = self.collectors(hec.url, &path.key("url"));
         let token =
@@ -93,7 +93,7 @@ impl Build<'_> {
     }
 
     /// How many values were written, those with faults included.
-    fn items(&self, path: &KeyPath) -> usize {
+    pub(super) fn items(&self, path: &KeyPath) -> usize {
         match self.entry_of(path).map(|node| &node.content) {
             Some(Content::Sequence(items)) => items.len(),
             Some(_) => 1,

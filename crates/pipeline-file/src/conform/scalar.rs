@@ -110,7 +110,8 @@ pub(super) fn one_of(choices: &[&str]) -> String {
 /// What a schema for text wants, in words.
 pub(super) fn form_in_words(schema: &Value) -> &'static str {
     match schema.get("format").and_then(Value::as_str) {
-        Some("app-name" | "message-id" | "server-name") => "a name",
+        Some("app-name" | "kafka-name" | "message-id" | "server-name") => "a name",
+        Some("broker") => "a broker such as `kafka.example:9092`",
         Some("bytes") => "a size such as `8KiB`",
         Some("delimiter") => "a delimiter such as `^`",
         Some("duration") => "a duration such as `60s`",
@@ -126,6 +127,7 @@ pub(super) fn form_in_words(schema: &Value) -> &'static str {
         Some("size") => "a size such as `4GiB`",
         Some("syslog-address") => "an address such as `tls://siem.example:6514`",
         Some("template") => "a template such as `atp-{{ tenant.name }}`",
+        Some("token-url") => "a URL such as `https://login.example/oauth2/token`",
         Some("time-zone") => "a time zone",
         Some("start") => "`now`, `journal` or a duration",
         Some("uuid") => "an id such as 11111111-2222-3333-4444-555555555555",

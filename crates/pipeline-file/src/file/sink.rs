@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::{Format, Plaintext, SinkFile, SplunkHec, Syslog, defaults};
+use super::{Format, Kafka, Plaintext, SinkFile, SplunkHec, Syslog, defaults};
 use crate::profile::{HOST, Profile};
 use crate::template::TemplateText;
 use crate::written::{Begin, Bytes, Form as _, Name, NonEmpty, PerSecond, Written};
@@ -18,7 +18,12 @@ use crate::written::{Begin, Bytes, Form as _, Name, NonEmpty, PerSecond, Written
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
-    "oneOf" = [{ "required": ["file"] }, { "required": ["splunk_hec"] }, { "required": ["syslog"] }],
+    "oneOf" = [
+        { "required": ["file"] },
+        { "required": ["kafka"] },
+        { "required": ["splunk_hec"] },
+        { "required": ["syslog"] }
+    ],
     "allOf" = [{ "anyOf": [{ "required": ["for"] }, { "required": ["format"] }] }]
 ))]
 pub(crate) struct Sink {
@@ -55,14 +60,16 @@ pub(crate) struct Sink {
     /// `splunk_hec` takes the device of each alert.
     #[schemars(extend("default" = HOST))]
     pub(crate) host: Option<Written<TemplateText>>,
-    /// The most bytes of a syslog message, its header included, or of a record in a file: a number, or a size. CEF and
-    /// LEEF do without fields and shorten values to keep to it; other messages are cut. Unset it is what `for` sets for
-    /// syslog, or else 8192, and over UDP 2048; for a file there is no limit.
+    /// The most bytes of a syslog message, its header included, or of a record in a file or in Kafka: a number, or a
+    /// size. CEF and LEEF do without fields and shorten values to keep to it; other messages are cut. Unset it is what
+    /// `for` sets for syslog, or else 8192, and over UDP 2048; for Kafka it is 960KiB; for a file there is no limit.
     #[serde(default)]
     #[schemars(schema_with = "bytes")]
     pub(crate) max_bytes: Option<Written<Bytes>>,
     /// Into a file.
     pub(crate) file: Option<SinkFile>,
+    /// To a Kafka cluster.
+    pub(crate) kafka: Option<Kafka>,
     /// Lets `splunk_hec` send alerts and its token to another machine over plain http, where everybody on the way can
     /// read them.
     pub(crate) plaintext: Option<Plaintext>,

@@ -44,7 +44,7 @@ impl Form for CollectorUrl {
     }
 }
 
-fn check_parts(url: &Url) -> Result<(), String> {
+pub(super) fn check_parts(url: &Url) -> Result<(), String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("an address carries no user and no password".to_owned());
     }

@@ -56,13 +56,13 @@ impl Form for SyslogAddress {
             let near = near_miss(scheme, SCHEMES.iter().map(|(known, ..)| *known));
             return Err(near.map_or_else(|| SHAPE.to_owned(), |near| format!("{SHAPE}; did you mean `{near}://`?")));
         };
-        let (host, port) = host_and_port(authority, *port).ok_or(SHAPE)?;
-        Ok((*transport, AddressPlan { host, port }))
+        let (host, written) = host_and_port(authority).ok_or(SHAPE)?;
+        Ok((*transport, AddressPlan { host, port: written.unwrap_or(*port) }))
     }
 }
 
-/// A name or an address of IPv4, or one of IPv6 in brackets; and the port.
-fn host_and_port(authority: &str, default_port: u16) -> Option<(String, u16)> {
+/// A name or an address of IPv4, or one of IPv6 in brackets; and the port where one is written.
+pub(super) fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(bracketed) => {
             let (host, rest) = bracketed.split_once(']')?;
@@ -74,11 +74,12 @@ fn host_and_port(authority: &str, default_port: u16) -> Option<(String, u16)> {
             (Some(host).filter(|host| is_host_name(host))?.to_owned(), rest)
         }
     };
-    let port = match port {
-        "" => default_port,
-        port => port.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()?,
-    };
-    (port > 0).then_some((host, port))
+    if port.is_empty() {
+        return Some((host, None));
+    }
+    let digits = port.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let port: u16 = digits.parse().ok()?;
+    (port > 0).then_some((host, Some(port)))
 }
 
 /// The letters of a host's name, and the underline that some have; names in other letters are written as `xn--…`.

@@ -120,7 +120,7 @@ struct Wire {
 impl Wire {
     fn new(plan: &Plan, sink: &SinkPlan, tenant: &TenantPlan) -> Self {
         let around = match &sink.destination {
-            DestinationPlan::File(_) | DestinationPlan::StandardOutput => Around::Line,
+            DestinationPlan::File(_) | DestinationPlan::Kafka(_) | DestinationPlan::StandardOutput => Around::Line,
             DestinationPlan::SplunkHec(plan) => {
                 Around::Event(Box::new(registry::splunk_hec::options(plan, &sink.format)))
             }

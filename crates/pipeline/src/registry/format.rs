@@ -35,7 +35,9 @@ pub(crate) fn per(plan: &SinkPlan) -> Per {
 /// The most bytes of a record, without what the sink puts around it.
 fn record_bytes(plan: &SinkPlan) -> Option<usize> {
     match &plan.destination {
-        DestinationPlan::File(_) | DestinationPlan::StandardOutput => plan.max_bytes.map(in_memory),
+        DestinationPlan::File(_) | DestinationPlan::Kafka(_) | DestinationPlan::StandardOutput => {
+            plan.max_bytes.map(in_memory)
+        }
         DestinationPlan::SplunkHec(_) => None,
         DestinationPlan::Syslog(plan) => payload_bytes(plan),
     }
@@ -143,17 +145,18 @@ mod tests {
         assert!(record("format: { leef: { keep_pipes: true } }, file: { path: x }", 1).contains("a|b"));
     }
 
-    /// Guarantee: a record in a file keeps to `max_bytes`, one in syslog leaves room for the longest header, and without
+    /// Guarantee: a record in a file or in Kafka keeps to `max_bytes`, one in syslog leaves room for the longest header, and without
     /// a limit nothing is cut.
     #[test]
     fn records_keep_to_what_their_sink_leaves() {
         let header = |plan: &SinkPlan| match &plan.destination {
             DestinationPlan::Syslog(plan) => longest_header(&syslog::message(plan)),
-            DestinationPlan::File(_) | DestinationPlan::SplunkHec(_) | DestinationPlan::StandardOutput => 0,
+            _ => 0,
         };
         for (keys, most) in [
             ("format: cef, max_bytes: 2KiB, file: { path: x }", 2_048),
             ("format: leef, max_bytes: 2KiB, file: { path: x }", 2_048),
+            ("for: arcsight, max_bytes: 2KiB, kafka: { brokers: kafka, topic: x }", 2_048),
             ("for: qradar, syslog: { address: 'tcp://siem' }", 4_096),
             ("for: generic, max_bytes: 3000, syslog: { address: 'udp://siem' }", 3_000),
         ] {

@@ -1,0 +1,127 @@
+//! From the plan of a Kafka sink to the options of the crate that does it.
+
+mod tokens;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atp_source::{ClientCredentials, HttpClient, HttpOptions};
+use fault::Fault;
+use pipeline_file::SecretSource;
+use pipeline_file::plan::{
+    AddressPlan, KafkaCompressionPlan, KafkaKeyPlan, KafkaPlan, KafkaProfilePlan, KafkaSaslPlan, LoginPlan,
+    OauthBearerPlan, TopicsPlan,
+};
+use secrecy::SecretString;
+use sink_kafka::{Compression, KafkaOptions, KafkaSink, Key, Login, Password, Profile, Sasl, TlsOptions};
+
+use self::tokens::Tokens;
+use super::{ReferredSecret, USER_AGENT};
+
+/// The sink that a lane sends to. Where it signs in with tokens, a task fetches them for as long as it lives: it must be
+/// called within a tokio runtime.
+///
+/// # Errors
+/// A setting is not taken.
+pub(crate) fn sink(plan: &KafkaPlan) -> Result<KafkaSink, Fault> {
+    if plan.transactions.is_some() {
+        let advice = "Leave it out until then: copies carry the same record id.";
+        return Err(
+            Fault::halt("failed to open transactions: `exactly_once` is not yet in this version").advise(advice)
+        );
+    }
+    KafkaSink::new(&KafkaOptions { sasl: plan.sasl.as_ref().map(sasl).transpose()?, ..options(plan) })
+}
+
+/// Finds what librdkafka would not take, without signing in or connecting.
+///
+/// # Errors
+/// A setting is not taken.
+pub(crate) fn check(plan: &KafkaPlan) -> Result<(), Fault> {
+    KafkaSink::new(&options(plan)).map(drop)
+}
+
+/// Where records go, over what, and in what form; all but how we sign in.
+fn options(plan: &KafkaPlan) -> KafkaOptions {
+    let (topics, topic) = match &plan.topics {
+        TopicsPlan::ByTenant(topics) => (topics.clone().into_iter().collect(), None),
+        TopicsPlan::One(topic) => (HashMap::new(), Some(topic.clone())),
+    };
+    KafkaOptions {
+        brokers: plan.brokers.iter().map(broker).collect(),
+        profile: match plan.profile {
+            KafkaProfilePlan::EventHubs => Profile::EventHubs,
+            KafkaProfilePlan::Kafka => Profile::Kafka,
+        },
+        topics,
+        topic,
+        key: match plan.key {
+            KafkaKeyPlan::Alert => Key::Alert,
+            KafkaKeyPlan::Device => Key::Device,
+            KafkaKeyPlan::Tenant => Key::Tenant,
+        },
+        compression: plan.compression.map(compression),
+        tls: plan.tls.clone().map(|tls| TlsOptions { ca: tls.ca, identity: tls.identity }),
+        sasl: None,
+        client_id: plan.client_id.clone(),
+        give_up_after: plan.give_up_after,
+        flush_within: FLUSH_WITHIN,
+        properties: plan.options.clone(),
+    }
+}
+
+fn broker(address: &AddressPlan) -> String {
+    if address.host.contains(':') {
+        format!("[{}]:{}", address.host, address.port)
+    } else {
+        format!("{}:{}", address.host, address.port)
+    }
+}
+
+fn compression(plan: KafkaCompressionPlan) -> Compression {
+    match plan {
+        KafkaCompressionPlan::Gzip => Compression::Gzip,
+        KafkaCompressionPlan::Lz4 => Compression::Lz4,
+        KafkaCompressionPlan::None => Compression::None,
+        KafkaCompressionPlan::Snappy => Compression::Snappy,
+        KafkaCompressionPlan::Zstd => Compression::Zstd,
+    }
+}
+
+fn sasl(plan: &KafkaSaslPlan) -> Result<Sasl, Fault> {
+    Ok(match plan {
+        KafkaSaslPlan::OauthBearer(plan) => Sasl::OauthBearer(Arc::new(tokens(plan)?)),
+        KafkaSaslPlan::Plain(plan) => Sasl::Plain(login(plan)),
+        KafkaSaslPlan::ScramSha256(plan) => Sasl::ScramSha256(login(plan)),
+        KafkaSaslPlan::ScramSha512(plan) => Sasl::ScramSha512(login(plan)),
+    })
+}
+
+fn login(plan: &LoginPlan) -> Login {
+    Login { user: plan.user.clone(), password: Arc::new(ReferredPassword(plan.password.clone())) }
+}
+
+fn tokens(plan: &OauthBearerPlan) -> Result<Tokens, Fault> {
+    let ca_files = plan.ca.iter().cloned().collect();
+    let http = HttpClient::new(HttpOptions { ca_files, user_agent: USER_AGENT.to_owned(), ..HttpOptions::default() })?;
+    let credentials = ClientCredentials {
+        token_url: plan.token_url.clone(),
+        client_id: plan.client_id.clone(),
+        secret: Arc::new(ReferredSecret(plan.client_secret.clone())),
+        scope: plan.scope.clone(),
+    };
+    Ok(Tokens::fetch(http, credentials))
+}
+
+/// A password that is read where it is kept, for every producer.
+struct ReferredPassword(SecretSource);
+
+impl Password for ReferredPassword {
+    fn read(&self) -> Result<SecretString, String> {
+        self.0.read().map_err(|error| error.to_string())
+    }
+}
+
+/// Shorter than a lane waits for its sink when the process stops.
+const FLUSH_WITHIN: Duration = Duration::from_secs(8);
