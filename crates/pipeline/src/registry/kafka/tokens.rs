@@ -94,7 +94,8 @@ impl Shelf {
 
     /// The last token stays, which may be good for a while.
     fn refuse(&self, fault: &Fault) {
-        let advice = fault.advice().map_or_else(String::new, |advice| format!(". {advice}"));
+        // It becomes the cause of the sink's own fault, which has no place for a sentence of its own.
+        let advice = fault.advice().map_or_else(String::new, |advice| format!(" ({})", advice.trim_end_matches('.')));
         self.lock().refusal = Some(format!("{fault:#}{advice}"));
         self.changed.notify_all();
     }
