@@ -47,7 +47,7 @@ pub(crate) fn journal(plan: &Plan) -> EmbeddedOptions {
 pub(crate) fn sink(plan: &SinkPlan) -> Result<Box<dyn Sink>, Fault> {
     Ok(match &plan.destination {
         DestinationPlan::File(plan) => Box::new(FileSink::files(local_file::options(plan))?),
-        DestinationPlan::Kafka(plan) => Box::new(kafka::sink(plan)?),
+        DestinationPlan::Kafka(plan) => kafka::sink(plan)?,
         DestinationPlan::SplunkHec(hec) => Box::new(HecSink::new(&splunk_hec::options(hec, &plan.format))?),
         DestinationPlan::StandardOutput => Box::new(FileSink::standard_output()?),
         DestinationPlan::Syslog(plan) => Box::new(SyslogSink::new(&syslog::options(plan))?),

@@ -1,13 +1,15 @@
 //! From our options to the settings of librdkafka.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use fault::Fault;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use secrecy::ExposeSecret;
 
-use crate::options::{Compression, KafkaOptions, Login, Profile, Sasl};
+use crate::options::{Compression, KafkaOptions, Login, Profile, Sasl, TokenSupplier};
 use crate::topics::Limits;
 
 /// How sets of records are made.
@@ -89,6 +91,37 @@ pub(crate) fn producer(mut config: ClientConfig, options: &KafkaOptions, limits:
     config
 }
 
+/// Adds what a transactional producer is told.
+pub(crate) fn transactional(
+    connection: ClientConfig,
+    options: &KafkaOptions,
+    id: &str,
+    limits: &Limits,
+    sets: Sets,
+) -> ClientConfig {
+    let mut config = producer(connection, options, limits, sets);
+    config.set("transactional.id", id);
+    config.set("transaction.timeout.ms", millis(TRANSACTION_WITHIN));
+    // A transaction is all or nothing, so nothing is gained by writing a part of it for longer.
+    config.set("delivery.timeout.ms", millis(DELIVERED_WITHIN));
+    config.remove("enable.gapless.guarantee");
+    // A transaction is sent as soon as it is whole.
+    config.set("linger.ms", "5");
+    config
+}
+
+/// Who gets tokens, where they are asked for.
+pub(crate) fn tokens(options: &KafkaOptions) -> Option<Arc<dyn TokenSupplier>> {
+    match &options.sasl {
+        Some(Sasl::OauthBearer(tokens)) => Some(Arc::clone(tokens)),
+        _ => None,
+    }
+}
+
+fn millis(time: Duration) -> String {
+    time.as_millis().to_string()
+}
+
 /// Finds what is wrong with the settings before anything is connected to.
 ///
 /// # Errors
@@ -157,6 +190,11 @@ fn compression(options: &KafkaOptions) -> &'static str {
 fn path(path: &Path) -> &str {
     path.to_str().unwrap_or("a path that is not UTF-8")
 }
+
+/// When brokers give a transaction up by themselves.
+pub(crate) const TRANSACTION_WITHIN: Duration = Duration::from_secs(60);
+/// When a part of a transaction that no broker takes ends it.
+pub(crate) const DELIVERED_WITHIN: Duration = Duration::from_secs(40);
 
 /// What the sink's word hangs on, and what has a key of its own.
 const OURS: [&str; 21] = [

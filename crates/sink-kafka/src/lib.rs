@@ -9,11 +9,13 @@ mod producer;
 #[cfg(test)]
 mod samples;
 mod topics;
+mod transactions;
 mod watch;
 
 pub use crate::options::{
-    Compression, KafkaOptions, Key, Login, Password, Profile, Sasl, TlsOptions, Token, TokenSupplier,
+    Compression, KafkaOptions, Key, Login, Password, Profile, Sasl, TlsOptions, Token, TokenSupplier, Transactions,
 };
+pub use crate::transactions::TransactionalSink;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,6 +33,18 @@ use crate::flights::Event;
 use crate::message::Composer;
 use crate::producer::{PLACES, Producer};
 use crate::topics::Limits as TopicLimits;
+
+/// The sink that the options ask for: transactional, or idempotent alone. It connects later, and must be used within a
+/// tokio runtime.
+///
+/// # Errors
+/// A setting of `options` is not taken.
+pub fn open(options: &KafkaOptions) -> Result<Box<dyn Sink>, Fault> {
+    Ok(match &options.transactions {
+        Some(transactions) => Box::new(TransactionalSink::new(options, transactions)?),
+        None => Box::new(KafkaSink::new(options)?),
+    })
+}
 
 /// Records as Kafka messages.
 pub struct KafkaSink {
@@ -305,14 +319,20 @@ impl Sink for KafkaSink {
     }
 
     async fn probe(&mut self) -> Result<(), Fault> {
-        let (options, composer) = (Arc::clone(&self.options), Arc::clone(&self.composer));
-        let probing = spawn_blocking(move || {
-            let topics = composer.topics();
-            let producer = Producer::connect(&options, &topics, None, Sets::Large)?;
-            topics.iter().try_for_each(|topic| producer.ask_for(topic))
-        });
-        probing.await.unwrap_or_else(|ended| Err(Fault::retry("failed to ask Kafka").caused_by(ended)))
+        probe(&self.options).await
     }
+}
+
+/// Asks whether the brokers answer, and whether all topics are there.
+async fn probe(options: &Arc<KafkaOptions>) -> Result<(), Fault> {
+    let options = Arc::clone(options);
+    let probing = spawn_blocking(move || {
+        let composer = Composer::new(&options);
+        let topics = composer.topics();
+        let producer = Producer::connect(&options, &topics, None, Sets::Large)?;
+        topics.iter().try_for_each(|topic| producer.ask_for(topic))
+    });
+    probing.await.unwrap_or_else(|ended| Err(Fault::retry("failed to ask Kafka").caused_by(ended)))
 }
 
 impl Drop for KafkaSink {

@@ -33,9 +33,20 @@ pub struct KafkaOptions {
     pub give_up_after: Duration,
     /// How long a flush waits.
     pub flush_within: Duration,
+    /// Each record is to be there once, for whoever reads `read_committed`; `None` for an idempotent producer alone.
+    pub transactions: Option<Transactions>,
     /// Settings of librdkafka by their names, for what has no option here. Those that would break the sink's word are
     /// refused.
     pub properties: BTreeMap<String, String>,
+}
+
+/// How records and the lane's marks are written together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transactions {
+    /// The transactional id, one for each lane: whoever begins with it last ends what others have under way with it.
+    pub id: String,
+    /// The compacted topic that the marks go to, which many lanes may share. It is created where it is missing.
+    pub marks_topic: String,
 }
 
 /// What a cluster is.

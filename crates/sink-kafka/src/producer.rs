@@ -8,7 +8,6 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{Producer as _, PurgeConfig, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 use sink::Batch;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -16,7 +15,7 @@ use crate::classify::{self, Asks, classify};
 use crate::config::{self, Sets};
 use crate::flights::{Event, Failure, Flights, number};
 use crate::message::{Composer, Parts};
-use crate::options::{KafkaOptions, Sasl};
+use crate::options::KafkaOptions;
 use crate::topics::{self, Limits};
 use crate::watch::Watch;
 
@@ -42,18 +41,9 @@ impl Producer {
         sets: Sets,
     ) -> Result<Self, Fault> {
         let connection = config::connection(options)?;
-        let limits = match (known, &options.sasl) {
-            (Some(known), _) => known,
-            // Only a producer is given tokens.
-            (None, Some(Sasl::OauthBearer(_))) => Arc::default(),
-            (None, _) => Arc::new(Handle::current().block_on(topics::describe(&connection, topics))),
-        };
+        let limits = known.unwrap_or_else(|| Arc::new(topics::describe(options, &connection, topics)));
         let (told, events) = unbounded_channel();
-        let tokens = match &options.sasl {
-            Some(Sasl::OauthBearer(tokens)) => Some(Arc::clone(tokens)),
-            _ => None,
-        };
-        let watch = Watch::new(Flights::new(PLACES, sets, told), tokens);
+        let watch = Watch::new(Flights::new(PLACES, sets, told), config::tokens(options));
         let config = config::producer(connection, options, &limits, sets);
         let inner = config.create_with_context(watch).map_err(|error| config::not_taken(&error))?;
         let producer = Self { inner, events, limits, sets, free: (0..PLACES).collect() };

@@ -19,6 +19,7 @@ pub(crate) fn options(broker: &str, topic: &str) -> KafkaOptions {
         client_id: "atp-forwarder".to_owned(),
         give_up_after: Duration::from_secs(120),
         flush_within: Duration::from_secs(8),
+        transactions: None,
         properties: BTreeMap::new(),
     }
 }

@@ -7,6 +7,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, OwnedResourceSpe
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaResult;
 
+use tokio::runtime::Handle;
+
+use crate::options::{KafkaOptions, Sasl};
 use crate::watch::Quiet;
 
 /// What is known of the topics.
@@ -23,6 +26,8 @@ struct Topic {
     largest: Option<usize>,
     /// `min.insync.replicas`.
     in_sync: Option<u32>,
+    /// `cleanup.policy` is known, and `compact` is not in it.
+    only_deletes: bool,
 }
 
 impl Limits {
@@ -48,13 +53,19 @@ impl Limits {
         self.replicated
     }
 
+    /// Whether a topic is known to keep no value for good, not even the latest of a key.
+    pub(crate) fn only_deletes(&self, topic: &str) -> bool {
+        self.known.get(topic).is_some_and(|topic| topic.only_deletes)
+    }
+
     fn from_answer(topics: &[&str], resources: Vec<ConfigResource>) -> Self {
         let mut known = HashMap::new();
         for resource in resources {
-            let number = |name| resource.get(name).and_then(|entry| entry.value.as_deref());
+            let word = |name| resource.get(name).and_then(|entry| entry.value.as_deref());
             let topic = Topic {
-                largest: number("max.message.bytes").and_then(|value| value.parse().ok()),
-                in_sync: number("min.insync.replicas").and_then(|value| value.parse().ok()),
+                largest: word("max.message.bytes").and_then(|value| value.parse().ok()),
+                in_sync: word("min.insync.replicas").and_then(|value| value.parse().ok()),
+                only_deletes: word("cleanup.policy").is_some_and(|policy| !policy.contains("compact")),
             };
             if let OwnedResourceSpecifier::Topic(name) = &resource.specifier {
                 known.insert(name.clone(), topic);
@@ -66,10 +77,14 @@ impl Limits {
     }
 }
 
-/// Asks the cluster. A user may lack the right (ACL: DescribeConfigs on the topic), and some services do not answer: then
+/// Asks the cluster. It blocks, and must be called within a tokio runtime. A user may lack the right (ACL: DescribeConfigs on the topic), and some services do not answer: then
 /// nothing is known, and nothing beyond Kafka's defaults is relied on.
-pub(crate) async fn describe(config: &ClientConfig, topics: &[&str]) -> Limits {
-    match ask(config, topics).await {
+pub(crate) fn describe(options: &KafkaOptions, config: &ClientConfig, topics: &[&str]) -> Limits {
+    // Only producers and consumers are given tokens.
+    if let Some(Sasl::OauthBearer(_)) = options.sasl {
+        return Limits::default();
+    }
+    match Handle::current().block_on(ask(config, topics)) {
         Ok(resources) => Limits::from_answer(topics, resources),
         Err(error) => {
             tracing::debug!(error = error.to_string(), "the settings of topics are not known");
@@ -111,8 +126,19 @@ mod tests {
         };
         ConfigResource {
             specifier: OwnedResourceSpecifier::Topic(topic.to_owned()),
-            entries: vec![entry("min.insync.replicas", in_sync), entry("max.message.bytes", largest)],
+            entries: vec![
+                entry("min.insync.replicas", in_sync),
+                entry("max.message.bytes", largest),
+                entry("cleanup.policy", if topic.starts_with("marks") { "compact,delete" } else { "delete" }),
+            ],
         }
+    }
+
+    /// Guarantee: a topic that compacts may delete as well; of one that is not known nothing is held against it.
+    #[test]
+    fn a_topic_that_only_deletes_is_known() {
+        let limits = Limits::from_answer(&["marks", "a"], vec![resource("marks", "2", "1"), resource("a", "2", "1")]);
+        assert_eq!(["marks", "a", "unknown"].map(|topic| limits.only_deletes(topic)), [false, true, false]);
     }
 
     /// Guarantee: records are durable only where every topic is known to keep two replicas or more.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
@@ -65,14 +66,17 @@ impl ClientContext for Watch {
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        let tokens = self.tokens.as_ref().ok_or("no token was configured")?;
-        let token = tokens.token()?;
-        Ok(OAuthToken {
-            token: token.secret.expose_secret().to_owned(),
-            principal_name: token.principal,
-            lifetime_ms: token.expires_at.timestamp_millis(),
-        })
+        token(self.tokens.as_ref())
     }
+}
+
+fn token(tokens: Option<&Arc<dyn TokenSupplier>>) -> Result<OAuthToken, Box<dyn Error>> {
+    let token = tokens.ok_or("no token was configured")?.token()?;
+    Ok(OAuthToken {
+        token: token.secret.expose_secret().to_owned(),
+        principal_name: token.principal,
+        lifetime_ms: token.expires_at.timestamp_millis(),
+    })
 }
 
 impl ProducerContext for Watch {
@@ -85,6 +89,29 @@ impl ProducerContext for Watch {
         self.flights.land(number);
     }
 }
+
+/// The callbacks of a consumer.
+pub(crate) struct Reading {
+    pub(crate) tokens: Option<Arc<dyn TokenSupplier>>,
+}
+
+impl ClientContext for Reading {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(error = error.to_string(), reason, "librdkafka has met an error");
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        token(self.tokens.as_ref())
+    }
+}
+
+impl ConsumerContext for Reading {}
 
 /// The callbacks of a client that only asks.
 pub(crate) struct Quiet;

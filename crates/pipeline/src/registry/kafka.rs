@@ -11,10 +11,11 @@ use fault::Fault;
 use pipeline_file::SecretSource;
 use pipeline_file::plan::{
     AddressPlan, KafkaCompressionPlan, KafkaKeyPlan, KafkaPlan, KafkaProfilePlan, KafkaSaslPlan, LoginPlan,
-    OauthBearerPlan, TopicsPlan,
+    OauthBearerPlan, TopicsPlan, TransactionsPlan,
 };
 use secrecy::SecretString;
-use sink_kafka::{Compression, KafkaOptions, KafkaSink, Key, Login, Password, Profile, Sasl, TlsOptions};
+use sink::Sink;
+use sink_kafka::{Compression, KafkaOptions, Key, Login, Password, Profile, Sasl, TlsOptions, Transactions};
 
 use self::tokens::Tokens;
 use super::{ReferredSecret, USER_AGENT};
@@ -24,14 +25,8 @@ use super::{ReferredSecret, USER_AGENT};
 ///
 /// # Errors
 /// A setting is not taken.
-pub(crate) fn sink(plan: &KafkaPlan) -> Result<KafkaSink, Fault> {
-    if plan.transactions.is_some() {
-        let advice = "Leave it out until then: copies carry the same record id.";
-        return Err(
-            Fault::halt("failed to open transactions: `exactly_once` is not yet in this version").advise(advice)
-        );
-    }
-    KafkaSink::new(&KafkaOptions { sasl: plan.sasl.as_ref().map(sasl).transpose()?, ..options(plan) })
+pub(crate) fn sink(plan: &KafkaPlan) -> Result<Box<dyn Sink>, Fault> {
+    sink_kafka::open(&KafkaOptions { sasl: plan.sasl.as_ref().map(sasl).transpose()?, ..options(plan) })
 }
 
 /// Finds what librdkafka would not take, without signing in or connecting.
@@ -39,7 +34,7 @@ pub(crate) fn sink(plan: &KafkaPlan) -> Result<KafkaSink, Fault> {
 /// # Errors
 /// A setting is not taken.
 pub(crate) fn check(plan: &KafkaPlan) -> Result<(), Fault> {
-    KafkaSink::new(&options(plan)).map(drop)
+    sink_kafka::open(&options(plan)).map(drop)
 }
 
 /// Where records go, over what, and in what form; all but how we sign in.
@@ -67,8 +62,13 @@ fn options(plan: &KafkaPlan) -> KafkaOptions {
         client_id: plan.client_id.clone(),
         give_up_after: plan.give_up_after,
         flush_within: FLUSH_WITHIN,
+        transactions: plan.transactions.as_ref().map(transactions),
         properties: plan.options.clone(),
     }
+}
+
+fn transactions(plan: &TransactionsPlan) -> Transactions {
+    Transactions { id: plan.id.clone(), marks_topic: plan.marks_topic.clone() }
 }
 
 fn broker(address: &AddressPlan) -> String {

@@ -11,7 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use sink::Record;
 
-use crate::{BATCH, TOPIC, WINDOW};
+use crate::{BATCH, MARKS_TOPIC, TOPIC, WINDOW};
 
 struct Count(Arc<AtomicUsize>);
 
@@ -29,33 +29,55 @@ impl ProducerContext for Count {
 /// Sends all records and waits until the cluster has them.
 pub(crate) fn send(brokers: &str, records: &[Arc<[Record]>]) {
     let open = Arc::new(AtomicUsize::new(0));
-    let producer: ThreadedProducer<Count> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("enable.idempotence", "true")
-        .set("enable.gapless.guarantee", "true")
-        .set("compression.type", "zstd")
-        .set("linger.ms", "50")
-        .set("batch.size", "1000000")
-        .set("partitioner", "murmur2_random")
-        .create_with_context(Count(Arc::clone(&open)))
-        .expect("the settings are right");
+    let producer = producer(brokers, &open, &[("enable.gapless.guarantee", "true"), ("linger.ms", "50")]);
     for records in records {
         while open.load(Ordering::Acquire) > WINDOW - BATCH {
             sleep(Duration::from_millis(1));
         }
         open.fetch_add(records.len(), Ordering::AcqRel);
-        for record in records.iter() {
-            let headers = OwnedHeaders::new_with_capacity(3)
-                .insert(Header { key: "recordId", value: Some("00000000000000000000000000000000") })
-                .insert(Header { key: "tenant", value: Some(&*record.tenant) })
-                .insert(Header { key: "updated", value: Some("2026-11-01T00:00:00.000Z") });
-            let message = BaseRecord::to(TOPIC)
-                .key(&*record.tenant)
-                .payload(&record.payload[..])
-                .timestamp(record.time.timestamp_millis())
-                .headers(headers);
-            producer.send(message).map_err(|(error, _)| error).expect("there is room");
-        }
+        produce(&producer, records);
     }
-    producer.flush(Duration::from_secs(60)).expect("the cluster takes everything");
+    producer.flush(WITHIN).expect("the cluster takes everything");
 }
+
+/// Sends all records in transactions, each with one mark, and waits until the cluster has them.
+pub(crate) fn send_in_transactions(brokers: &str, records: &[Arc<[Record]>]) {
+    let open = Arc::new(AtomicUsize::new(0));
+    let producer = producer(brokers, &open, &[("transactional.id", "bare"), ("linger.ms", "5")]);
+    producer.init_transactions(WITHIN).expect("the cluster gives an id");
+    for records in records {
+        open.fetch_add(records.len() + 1, Ordering::AcqRel);
+        producer.begin_transaction().expect("a transaction begins");
+        produce(&producer, records);
+        let mark = BaseRecord::to(MARKS_TOPIC).partition(0).key("queue 1").payload(&[7; 28][..]);
+        producer.send(mark).map_err(|(error, _)| error).expect("there is room");
+        producer.commit_transaction(WITHIN).expect("the cluster commits");
+    }
+}
+
+fn producer(brokers: &str, open: &Arc<AtomicUsize>, settings: &[(&str, &str)]) -> ThreadedProducer<Count> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("enable.idempotence", "true").set("compression.type", "zstd");
+    config.set("batch.size", "1000000").set("partitioner", "murmur2_random");
+    for (name, value) in settings {
+        config.set(*name, *value);
+    }
+    config.create_with_context(Count(Arc::clone(open))).expect("the settings are right")
+}
+
+fn produce(producer: &ThreadedProducer<Count>, records: &[Record]) {
+    for record in records {
+        let headers = OwnedHeaders::new_with_capacity(3)
+            .insert(Header { key: "recordId", value: Some("00000000000000000000000000000000") })
+            .insert(Header { key: "tenant", value: Some(&*record.tenant) })
+            .insert(Header { key: "updated", value: Some("2026-11-01T00:00:00.000Z") });
+        let message = BaseRecord::to(TOPIC)
+            .key(&*record.tenant)
+            .payload(&record.payload[..])
+            .timestamp(record.time.timestamp_millis())
+            .headers(headers);
+        producer.send(message).map_err(|(error, _)| error).expect("there is room");
+    }
+}
+
+const WITHIN: Duration = Duration::from_secs(60);

@@ -1,9 +1,9 @@
 //! What a record costs the Kafka sink, beside what it costs a bare idempotent producer.
 //!
-//! The baseline, *bare producer*: librdkafka's idempotent producer with the same settings, the same key and headers, and
-//! as many records on their way; no account of anything but their number. Both send the same payloads in turns to the
-//! same mock cluster, which is a process of its own; what counts is the CPU time of this process, librdkafka's threads
-//! included. Exits 1 where the sink costs more than 1.3 times the baseline.
+//! The baseline, *bare producer*: librdkafka's producer with the same settings, the same key and headers, and as many
+//! records on their way, idempotent or in transactions of as many records; no account of anything but their number. Both
+//! send the same payloads in turns to the same mock cluster, which is a process of its own; what counts is the CPU time
+//! of this process, librdkafka's threads included. Exits 1 where the sink costs more than 1.3 times the baseline.
 //!
 //! `cargo bench -p sink-kafka`
 
@@ -19,8 +19,8 @@ use bytes::Bytes;
 use chrono::DateTime;
 use rdkafka::mocking::MockCluster;
 use sink::suite::record;
-use sink::{Batch, BatchId, Fates, Record, Sink};
-use sink_kafka::{KafkaOptions, KafkaSink, Key, Profile};
+use sink::{Batch, BatchId, Fates, Mark, Record, Sink};
+use sink_kafka::{KafkaOptions, Key, Profile, Transactions};
 
 const LIMIT: f64 = 1.3;
 const ROUNDS: usize = 5;
@@ -31,6 +31,9 @@ const WINDOW: usize = 8 * BATCH;
 /// About the CEF of an alert.
 const PAYLOAD: usize = 1_000;
 const TOPIC: &str = "alerts";
+const MARKS_TOPIC: &str = "marks";
+/// Records in a transaction, as the transactional sink's limits have them.
+const TRANSACTION: usize = 4_000;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("receive") {
@@ -38,26 +41,48 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cluster = Cluster::start();
-    let records = records();
     println!("{RECORDS} records of {PAYLOAD} bytes, {ROUNDS} rounds in turns, CPU time of this process");
-    let [mut bare_cost, mut sink_cost] = [const { Vec::new() }; 2];
-    for _ in 0..ROUNDS {
-        bare_cost.push(cpu_of(|| bare::send(&cluster.brokers, &records)));
-        sink_cost.push(cpu_of(|| through_the_sink(&cluster.brokers, &records)));
-    }
-    let [bare, sink] = [bare_cost, sink_cost].map(median);
-    let per_record = |cost: f64| cost * 1e9 / RECORDS as f64;
-    println!("bare producer  1.00 x {:>6.0} ns a record", per_record(bare));
-    println!("the sink       {:.2} x {:>6.0} ns a record", sink / bare, per_record(sink));
-    if sink / bare > LIMIT {
+    let batches = records(BATCH);
+    let idempotent = compare(
+        "idempotent",
+        || bare::send(&cluster.brokers, &batches),
+        || through_the_sink(&options(&cluster.brokers), &batches),
+    );
+    let batches = records(TRANSACTION);
+    let transactions = Some(Transactions { id: "bench".to_owned(), marks_topic: MARKS_TOPIC.to_owned() });
+    let exactly_once = compare(
+        "transactional",
+        || bare::send_in_transactions(&cluster.brokers, &batches),
+        || {
+            through_the_sink(
+                &KafkaOptions { transactions: transactions.clone(), ..options(&cluster.brokers) },
+                &batches,
+            )
+        },
+    );
+    if idempotent.max(exactly_once) > LIMIT {
         println!("the sink costs more than {LIMIT} times a bare producer");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
 
+/// Prints what both cost, and returns their ratio.
+fn compare(name: &str, bare: impl Fn(), sink: impl Fn()) -> f64 {
+    let [mut bare_cost, mut sink_cost] = [const { Vec::new() }; 2];
+    for _ in 0..ROUNDS {
+        bare_cost.push(cpu_of(&bare));
+        sink_cost.push(cpu_of(&sink));
+    }
+    let [bare, sink] = [bare_cost, sink_cost].map(median);
+    let per_record = |cost: f64| cost * 1e9 / RECORDS as f64;
+    println!("{name:<14} bare producer 1.00 x {:>6.0} ns a record", per_record(bare));
+    println!("{name:<14} the sink      {:.2} x {:>6.0} ns a record", sink / bare, per_record(sink));
+    sink / bare
+}
+
 /// Batches as a lane hands them over.
-fn records() -> Vec<Arc<[Record]>> {
+fn records(batch: usize) -> Vec<Arc<[Record]>> {
     let payload = Bytes::from(format!("CEF:0|Microsoft|Windows Defender ATP|{}", "x".repeat(PAYLOAD - 37)));
     let alert = |number: usize| Record {
         id: (number as u128).to_be_bytes(),
@@ -67,11 +92,11 @@ fn records() -> Vec<Arc<[Record]>> {
         ..record("")
     };
     let all: Vec<Record> = (0..RECORDS).map(alert).collect();
-    all.chunks(BATCH).map(Arc::from).collect()
+    all.chunks(batch).map(Arc::from).collect()
 }
 
-fn through_the_sink(brokers: &str, records: &[Arc<[Record]>]) {
-    let options = KafkaOptions {
+fn options(brokers: &str) -> KafkaOptions {
+    KafkaOptions {
         brokers: vec![brokers.to_owned()],
         profile: Profile::Kafka,
         topics: HashMap::new(),
@@ -83,28 +108,40 @@ fn through_the_sink(brokers: &str, records: &[Arc<[Record]>]) {
         client_id: "atp-forwarder".to_owned(),
         give_up_after: Duration::from_secs(120),
         flush_within: Duration::from_secs(60),
+        transactions: None,
         properties: BTreeMap::new(),
-    };
+    }
+}
+
+fn through_the_sink(options: &KafkaOptions, records: &[Arc<[Record]>]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     runtime.block_on(async {
-        let mut sink = KafkaSink::new(&options).expect("the options are right");
+        let mut sink = sink_kafka::open(options).expect("the options are right");
         let outstanding = sink.limits().outstanding;
         let mut unanswered = 0;
         for (id, records) in (0..).zip(records) {
             if unanswered == outstanding {
-                expect_settled(&mut sink).await;
+                expect_settled(&mut *sink).await;
                 unanswered -= 1;
             }
-            sink.send(Batch::new(BatchId(id), Arc::clone(records))).await.expect("a batch is taken");
+            sink.send(Batch { marks: marks(id), ..Batch::new(BatchId(id), Arc::clone(records)) })
+                .await
+                .expect("a batch is taken");
             unanswered += 1;
         }
         for _ in 0..unanswered {
-            expect_settled(&mut sink).await;
+            expect_settled(&mut *sink).await;
         }
     });
 }
 
-async fn expect_settled(sink: &mut KafkaSink) {
+/// As a lane writes them. A sink that keeps none passes over it.
+fn marks(id: u64) -> Arc<[Mark]> {
+    let value = Bytes::copy_from_slice(&[&[7; 20][..], &id.to_be_bytes()].concat());
+    Arc::new([Mark { key: Bytes::from_static(b"queue 1"), value }])
+}
+
+async fn expect_settled(sink: &mut dyn Sink) {
     let answer = sink.answer().await;
     assert!(matches!(answer.fates, Fates::Settled), "{answer:?}");
 }
@@ -113,6 +150,7 @@ async fn expect_settled(sink: &mut KafkaSink) {
 fn receive() {
     let cluster = MockCluster::new(1).expect("a mock cluster can be made");
     cluster.create_topic(TOPIC, 4, 1).expect("it takes a topic");
+    cluster.create_topic(MARKS_TOPIC, 1, 1).expect("it takes another");
     println!("{}", cluster.bootstrap_servers());
     loop {
         std::thread::park();

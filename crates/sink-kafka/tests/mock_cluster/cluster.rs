@@ -11,7 +11,7 @@ use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use sink_kafka::{KafkaOptions, Key, Profile};
+use sink_kafka::{KafkaOptions, Key, Profile, Transactions};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
@@ -66,6 +66,7 @@ impl Cluster {
             client_id: "atp-forwarder".to_owned(),
             give_up_after: Duration::from_secs(20),
             flush_within: Duration::from_secs(3),
+            transactions: None,
             properties,
         }
     }
@@ -81,7 +82,16 @@ impl Cluster {
         self.arrived().await.is_empty()
     }
 
-    /// The payloads of the topic, partition after partition.
+    /// Options for a sink that is transactional. Its marks go to the topic of the records, which has one partition: the
+    /// mock shows what was aborted as well, and so what comes last stands behind all that came before it, or is not
+    /// there.
+    pub(crate) fn transactional(&self) -> KafkaOptions {
+        let transactions = Transactions { id: "lane".to_owned(), marks_topic: TOPIC.to_owned() };
+        // The first of them waits for what the mock does not say: what its topics take.
+        KafkaOptions { transactions: Some(transactions), flush_within: Duration::from_secs(30), ..self.options() }
+    }
+
+    /// The payloads of the records in the topic, partition after partition.
     pub(crate) async fn arrived(&self) -> Vec<Vec<u8>> {
         let (brokers, partitions) = (self.brokers.clone(), self.partitions);
         spawn_blocking(move || read(&brokers, partitions)).await.unwrap()
@@ -105,6 +115,8 @@ fn read(brokers: &str, partitions: i32) -> Vec<Vec<u8>> {
     let mut ended = 0;
     while ended < partitions {
         match consumer.poll(Duration::from_secs(10)).expect("the cluster answers") {
+            // Marks have no headers.
+            Ok(message) if message.headers().is_none() => {}
             Ok(message) => {
                 payloads[message.partition() as usize].push(message.payload().unwrap_or_default().to_vec());
             }

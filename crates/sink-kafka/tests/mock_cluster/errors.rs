@@ -1,6 +1,7 @@
 //! Every error that a broker can answer to what a producer asks.
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use rdkafka::types::RDKafkaApiKey;
 use rdkafka::types::RDKafkaRespErr::{self, *};
@@ -108,6 +109,52 @@ async fn nothing_is_lost_through(api: RDKafkaApiKey, errors: &'static [RDKafkaRe
         });
     }
     clusters.join_all().await;
+}
+
+/// Scenario: each error in each step of a transaction, as above. Guarantee: nothing is lost, refused or reordered. (The
+/// mock shows what was aborted, so it cannot say that nothing is there twice.)
+async fn no_transaction_loses_a_record_through(api: RDKafkaApiKey, errors: &'static [RDKafkaRespErr]) {
+    let mut clusters = JoinSet::new();
+    for error in errors {
+        clusters.spawn(async move {
+            let what = format!("{api:?} {error:?}");
+            let cluster = Cluster::start(TOPIC, 1).await;
+            let mut sink = sink_kafka::open(&cluster.transactional()).unwrap();
+            sink.marks().await.unwrap();
+            let errors = vec![*error, *error, RD_KAFKA_RESP_ERR_NO_ERROR, *error];
+            cluster.ask(move |mock| mock.request_errors(api, &errors)).await;
+            let delivered = deliver(&mut *sink, batches()).await;
+            assert_eq!((delivered.settled, delivered.refused.len()), (BATCHES * RECORDS, 0), "{what}");
+            assert_whole(&what, &cluster.arrived().await, 1);
+        });
+    }
+    clusters.join_all().await;
+}
+
+/// What a step of a transaction can be answered with.
+fn all_errors() -> &'static [RDKafkaRespErr] {
+    static ALL: OnceLock<Vec<RDKafkaRespErr>> = OnceLock::new();
+    ALL.get_or_init(|| RETRIABLE.iter().chain(&FINAL).copied().collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_error_of_produce_loses_a_record_of_a_transaction() {
+    no_transaction_loses_a_record_through(RDKafkaApiKey::Produce, all_errors()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_error_of_init_loses_a_record_of_a_transaction() {
+    no_transaction_loses_a_record_through(RDKafkaApiKey::InitProducerId, all_errors()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_error_of_adding_partitions_loses_a_record_of_a_transaction() {
+    no_transaction_loses_a_record_through(RDKafkaApiKey::AddPartitionsToTxn, all_errors()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_error_of_commit_loses_a_record_of_a_transaction() {
+    no_transaction_loses_a_record_through(RDKafkaApiKey::EndTxn, all_errors()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

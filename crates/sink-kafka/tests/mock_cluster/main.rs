@@ -12,32 +12,63 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sink::suite::{Harness, batch, record};
-use sink::{Fate, Fates, Sink, Word};
-use sink_kafka::{KafkaOptions, KafkaSink};
+use sink::{Batch, Fate, Fates, Mark, Sink, Word};
+use sink_kafka::{KafkaOptions, KafkaSink, Transactions};
 
 use crate::cluster::{Cluster, TOPIC};
 
-struct Mock(Cluster);
+struct Mock {
+    cluster: Cluster,
+    options: KafkaOptions,
+}
 
 #[async_trait]
 impl Harness for Mock {
     async fn open(&mut self) -> Box<dyn Sink> {
-        Box::new(KafkaSink::new(&self.0.options()).unwrap())
+        sink_kafka::open(&self.options).unwrap()
     }
 
     async fn arrived(&mut self) -> Vec<Vec<u8>> {
-        self.0.arrived().await
+        self.cluster.arrived().await
     }
 
     async fn set_broken(&mut self, broken: bool) {
-        self.0.set_broken(broken).await;
+        self.cluster.set_broken(broken).await;
     }
 }
 
-/// Guarantee: the sink keeps the contract.
+/// Guarantee: the idempotent sink keeps the contract.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sink_passes_the_suite() {
-    sink::suite::run(&mut Mock(Cluster::start(TOPIC, 1).await)).await;
+async fn the_idempotent_sink_passes_the_suite() {
+    let cluster = Cluster::start(TOPIC, 1).await;
+    sink::suite::run(&mut Mock { options: cluster.options(), cluster }).await;
+}
+
+/// Guarantee: the transactional sink keeps the contract.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_transactional_sink_passes_the_suite() {
+    let cluster = Cluster::start(TOPIC, 1).await;
+    sink::suite::run(&mut Mock { options: cluster.transactional(), cluster }).await;
+}
+
+/// Guarantee: marks are given back as they were written last, to whoever begins with the same transactional id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marks_come_back() {
+    let cluster = Cluster::start(TOPIC, 1).await;
+    let options = cluster.transactional();
+    let mark = |key: &'static str, value: &'static str| Mark { key: key.into(), value: value.into() };
+    let mut sink = sink_kafka::open(&options).unwrap();
+    assert_eq!(sink.marks().await.unwrap(), Some(vec![]));
+    for (id, marks) in [(1, vec![mark("queue 1", "a"), mark("queue 2", "b")]), (2, vec![mark("queue 1", "c")])] {
+        sink.send(Batch { marks: marks.into(), ..batch(id, vec![record("x")]) }).await.unwrap();
+        assert!(matches!(sink.answer().await.fates, Fates::Settled));
+    }
+    let mut marks = sink_kafka::open(&options).unwrap().marks().await.unwrap().unwrap();
+    marks.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(marks, [mark("queue 1", "c"), mark("queue 2", "b")]);
+    let other = Transactions { id: "other lane".to_owned(), marks_topic: TOPIC.to_owned() };
+    let other = KafkaOptions { transactions: Some(other), ..options };
+    assert_eq!(sink_kafka::open(&other).unwrap().marks().await.unwrap(), Some(vec![]));
 }
 
 /// Guarantee: a cluster that does not say how many replicas must have a record is not called durable.
