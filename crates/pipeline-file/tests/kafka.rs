@@ -82,7 +82,7 @@ fn everything_can_be_said() {
 /// Event Hubs is known by its name: its port and TLS follow, unless the file says that it is something else.
 #[test]
 fn event_hubs_are_known_by_name() {
-    for host in ["soc.servicebus.windows.net", "soc.servicebus.usgovcloudapi.net"] {
+    for host in ["SOC.servicebus.Windows.net", "soc.servicebus.usgovcloudapi.net"] {
         let hub = kafka(&format!("brokers: {host}"));
         assert_eq!((hub.profile, hub.brokers[0].port), (KafkaProfilePlan::EventHubs, 9_093));
         assert_eq!(hub.tls, Some(KafkaTlsPlan::default()));

@@ -1,20 +1,22 @@
 //! Kafka clusters.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod settings;
+mod transactions;
+
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Build;
 use super::syslog::in_words;
 use crate::faults::Told;
-use crate::file::{Kafka, KafkaProfile, KafkaTls, SettingValue, defaults};
+use crate::file::{Kafka, KafkaProfile, KafkaTls, defaults};
 use crate::place::KeyPath;
 use crate::plan::{
-    AddressPlan, DestinationPlan, KafkaKeyPlan, KafkaPlan, KafkaProfilePlan, KafkaTlsPlan, SinkPlan, TenantPlan,
-    TopicsPlan, TransactionsPlan,
+    AddressPlan, DestinationPlan, KafkaKeyPlan, KafkaPlan, KafkaProfilePlan, KafkaTlsPlan, TenantPlan, TopicsPlan,
 };
 use crate::template::Template;
 use crate::tree::Node;
-use crate::written::{Broker, Form as _, KafkaName, Name, Written};
+use crate::written::{Broker, Form as _, KafkaName, Written};
 
 /// What the keys of a cluster are read beside.
 pub(super) struct ForKafka<'a> {
@@ -34,8 +36,8 @@ impl Build<'_> {
         let brokers = brokers.map(|brokers| addresses(brokers, profile.unwrap_or(KafkaProfilePlan::Kafka)));
         let topics = self.required(kafka.topic.take(), &path.key("topic"));
         let topics = topics.and_then(|topic| self.topics(&topic.0, sink.tenants, &path.key("topic")));
-        let options = self.settings(std::mem::take(&mut kafka.options), &path.key("options"));
         let transactions = self.transactions(&kafka, profile.ok(), sink, topics.as_ref().ok(), path);
+        let options = self.settings(kafka.options, &path.key("options"));
         let tls = self.kafka_tls(kafka.tls.take(), profile.ok());
         let event_hub = brokers.as_deref().ok().and_then(|brokers| event_hub(profile.ok()?, brokers));
         let sasl = kafka.sasl.take().map(|sasl| self.sasl(sasl, event_hub, &path.key("sasl"))).transpose();
@@ -94,60 +96,6 @@ impl Build<'_> {
         told
     }
 
-    /// Settings by librdkafka's names. What it takes for their values is known to it alone, and is found out by the sink.
-    fn settings(&mut self, written: BTreeMap<Written<Name>, SettingValue>, path: &KeyPath) -> BTreeMap<String, String> {
-        for name in written.keys() {
-            if let Some(instead) = instead_of(&name.0) {
-                self.tell(&path.key(&name.0), instead);
-            }
-        }
-        written.into_iter().map(|(name, value)| (name.0, value.0.0)).collect()
-    }
-
-    /// Transactions, where they are asked for.
-    fn transactions(
-        &mut self,
-        kafka: &Kafka,
-        profile: Option<KafkaProfilePlan>,
-        sink: &ForKafka,
-        topics: Option<&TopicsPlan>,
-        path: &KeyPath,
-    ) -> Option<TransactionsPlan> {
-        if kafka.exactly_once != Some(true) {
-            let guessed = kafka.exactly_once.is_none() && self.entry_of(&path.key("exactly_once")).is_some();
-            self.check_needless(kafka, guessed, path);
-            return None;
-        }
-        if profile == Some(KafkaProfilePlan::EventHubs) {
-            self.tell(
-                &path.key("exactly_once"),
-                "Event Hubs has transactions as a preview, in two of its tiers only, and this sink does not use them; \
-                 leave it out: copies carry the same record id",
-            );
-        }
-        let id_path = path.key("transactional_id");
-        if kafka.transactional_id.is_none() && sink.renamed && self.entry_of(&id_path).is_none() {
-            let message = "a sink that was renamed keeps its id: write `transactional_id: atp-forwarder-OLD_NAME`";
-            self.tell(&path.key("exactly_once"), message);
-        }
-        let marks_topic = kafka.marks_topic.as_ref().map_or(defaults::KAFKA_MARKS_TOPIC, |name| &name.0);
-        if topics.is_some_and(|topics| has(topics, marks_topic)) {
-            self.tell(&path.key("topic"), format!("alerts cannot go to `{marks_topic}`, which is `marks_topic`"));
-        }
-        let id = kafka.transactional_id.as_ref().map(|id| id.0.clone());
-        let id = id.unwrap_or_else(|| transactional_id(sink.name));
-        Some(TransactionsPlan { id, marks_topic: marks_topic.to_owned() })
-    }
-
-    /// A key that only transactions need would do nothing.
-    fn check_needless(&mut self, kafka: &Kafka, guessed: bool, path: &KeyPath) {
-        let there =
-            [("transactional_id", kafka.transactional_id.is_some()), ("marks_topic", kafka.marks_topic.is_some())];
-        for (key, _) in there.into_iter().filter(|(_, there)| *there && !guessed) {
-            self.tell(&path.key(key), "it is for `exactly_once: true`");
-        }
-    }
-
     fn kafka_tls(&mut self, written: Option<KafkaTls>, profile: Option<KafkaProfilePlan>) -> Option<KafkaTlsPlan> {
         // Event Hubs has no other way in.
         let written = written.or((profile == Some(KafkaProfilePlan::EventHubs)).then(KafkaTls::default))?;
@@ -164,18 +112,6 @@ impl Build<'_> {
             let message =
                 "signing in to another machine needs TLS: write `tls: {}`, or more where brokers ask for more";
             self.tell(&path.key("sasl"), message);
-        }
-    }
-
-    /// Whoever comes later with the same transactional id fences who came before.
-    pub(super) fn check_transactions(&mut self, sinks: &[SinkPlan]) {
-        let mut ids = BTreeSet::new();
-        for sink in sinks {
-            let DestinationPlan::Kafka(kafka) = &sink.destination else { continue };
-            if kafka.transactions.as_ref().is_some_and(|transactions| !ids.insert(&transactions.id)) {
-                let path = KeyPath::of(&["sinks", &sink.name, "kafka", "transactional_id"]);
-                self.tell(&path, "another sink has this id");
-            }
         }
     }
 }
@@ -199,6 +135,7 @@ fn profile_of(host: &str) -> KafkaProfilePlan {
     /// Where Azure's clouds have Event Hubs.
     const EVENT_HUBS: [&str; 3] =
         [".servicebus.windows.net", ".servicebus.usgovcloudapi.net", ".servicebus.chinacloudapi.cn"];
+    let host = host.to_ascii_lowercase();
     match EVENT_HUBS.iter().any(|domain| host.ends_with(domain)) {
         true => KafkaProfilePlan::EventHubs,
         false => KafkaProfilePlan::Kafka,
@@ -209,59 +146,7 @@ fn is_this_machine(broker: &AddressPlan) -> bool {
     broker.host == "localhost" || broker.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn transactional_id(sink: &str) -> String {
-    format!("{}-{sink}", defaults::APP_NAME)
-}
-
-fn has(topics: &TopicsPlan, name: &str) -> bool {
-    match topics {
-        TopicsPlan::ByTenant(topics) => topics.values().any(|topic| topic == name),
-        TopicsPlan::One(topic) => topic == name,
-    }
-}
-
 /// The name of a topic, as the rest of a sentence where it is none.
 fn topic(text: &str) -> Result<String, String> {
     KafkaName::read(text).map_err(|expected| format!("it becomes no name of a topic; {expected}"))
 }
-
-/// What to write instead of a setting that cannot be set; `None` where it can be.
-fn instead_of(setting: &str) -> Option<&'static str> {
-    let ours = OURS.iter().find(|(_, settings)| {
-        settings.iter().any(|ours| match ours.strip_suffix('*') {
-            Some(beginning) => setting.starts_with(beginning),
-            None => setting == *ours,
-        })
-    });
-    ours.map(|(instead, _)| *instead)
-}
-
-/// Settings that follow from the keys of the file, and those that the sink's word hangs on.
-const OURS: [(&str, &[&str]); 10] = [
-    ("write `brokers` beside `options`", &["bootstrap.servers", "metadata.broker.list"]),
-    ("write `client_id` beside `options`", &["client.id"]),
-    ("write `compression` beside `options`", &["compression.codec", "compression.type"]),
-    ("write `exactly_once` beside `options`", &["transaction*"]),
-    ("write `sasl` beside `options`", &["sasl.*"]),
-    ("write `tls` beside `options`", &["ssl.*"]),
-    ("write `tls` and `sasl` beside `options`", &["security.protocol"]),
-    ("it cannot be set: certificates are always checked", &["enable.ssl.certificate.verification"]),
-    ("it cannot be set: the log level of this program decides", &["debug", "log_level"]),
-    (
-        "it cannot be set: what the sink promises hangs on it",
-        &[
-            "acks",
-            "batch.num.messages",
-            "delivery.timeout.ms",
-            "enable.gapless.guarantee",
-            "enable.idempotence",
-            "max.in.flight",
-            "max.in.flight.requests.per.connection",
-            "message.send.max.retries",
-            "message.timeout.ms",
-            "plugin.library.paths",
-            "request.required.acks",
-            "retries",
-        ],
-    ),
-];

@@ -33,13 +33,14 @@ pub(crate) struct Kafka {
     /// The name under which brokers know the sink's transactions: nobody else on the cluster may have it. Unset it is
     /// `atp-forwarder-` and the sink's name.
     pub(crate) transactional_id: Option<Written<KafkaName>>,
-    /// The compacted topic in which transactions keep how far sinks have come; several may share it.
+    /// The compacted topic in which transactions keep how far sinks have come; several may share it. It is created where
+    /// it is missing, unless we sign in with `oauth_bearer`.
     #[schemars(extend("default" = defaults::KAFKA_MARKS_TOPIC))]
     pub(crate) marks_topic: Option<Written<KafkaName>>,
     /// How sets of messages are compressed. Unset it is `zstd`, and for Event Hubs `none`.
     pub(crate) compression: Option<Compression>,
-    /// How long nothing may move before what is on its way is given up and sent again, by which it may arrive twice
-    /// unless `exactly_once` is set. Longer than brokers take to start anew.
+    /// How long nothing may move before what is on its way is given up and sent again, by which it may arrive twice.
+    /// Longer than brokers take to start anew. It is not for `exactly_once`.
     #[schemars(extend("default" = shown(defaults::KAFKA_GIVE_UP_AFTER), "x-minimum" = "10s", "x-maximum" = "1h"))]
     pub(crate) give_up_after: Option<Written<Span>>,
     /// The name under which brokers log us and count our quota.
