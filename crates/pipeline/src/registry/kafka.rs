@@ -125,3 +125,73 @@ impl Password for ReferredPassword {
 
 /// Shorter than a lane waits for its sink when the process stops.
 const FLUSH_WITHIN: Duration = Duration::from_secs(8);
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use pipeline_file::Environment;
+    use pipeline_file::plan::DestinationPlan;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn written(keys: &str) -> KafkaPlan {
+        let yaml = format!(
+            "tenants: {{ contoso: {{ tenant_id: 11111111-2222-3333-4444-555555555555, \
+             client_id: 66666666-7777-8888-9999-000000000000, client_secret: {{ env: NONE }} }} }}\n\
+             sources: {{ alerts: {{ mde_alerts: {{}} }} }}\n\
+             sinks: {{ lake: {{ format: json, kafka: {{ {keys} }} }} }}\n"
+        );
+        let environment = Environment { folder: "/".into(), state_directory: None };
+        let plan = pipeline_file::check(&yaml, Path::new("pipeline.yaml"), &environment).expect("nothing is wrong");
+        match plan.sinks.into_iter().next().map(|sink| sink.destination) {
+            Some(DestinationPlan::Kafka(kafka)) => *kafka,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Guarantee: brokers, topic, key, name, time and settings of the file are those of the sink, and nobody else's alerts
+    /// go to a tenant's topic.
+    #[test]
+    fn the_sink_is_told_what_the_file_says() {
+        let told = options(&written(
+            "brokers: ['[::1]:19092', kafka], topic: 'a.{{ tenant.name }}', key: device, client_id: soc, \
+             give_up_after: 5m, compression: lz4, options: { linger.ms: 7 }",
+        ));
+        assert_eq!(told.brokers, ["[::1]:19092", "kafka:9092"]);
+        assert_eq!((told.topics["contoso"].as_str(), told.topics.len(), told.topic), ("a.contoso", 1, None));
+        assert_eq!((told.key, told.compression), (Key::Device, Some(Compression::Lz4)));
+        assert_eq!((told.client_id.as_str(), told.give_up_after), ("soc", Duration::from_secs(300)));
+        assert_eq!(told.properties["linger.ms"], "7");
+        assert_eq!(told.transactions, None);
+    }
+
+    /// Guarantee: who asks for every record once gets transactions, under the id and with the topic that the file says.
+    #[test]
+    fn exactly_once_is_by_transactions() {
+        let told = options(&written("brokers: kafka, topic: a, exactly_once: true, marks_topic: marks"));
+        let expected = Transactions { id: "atp-forwarder-lake".to_owned(), marks_topic: "marks".to_owned() };
+        assert_eq!(told.transactions, Some(expected));
+        assert_eq!((told.topic.as_deref(), told.topics.len()), (Some("a"), 0));
+    }
+
+    /// Guarantee: a password is read where it is kept, and each time anew.
+    #[test]
+    fn passwords_are_read_where_they_are_kept() {
+        let folder = tempfile::tempdir().expect("the system has a folder for temporary files");
+        let file = folder.path().join("password");
+        let keys = format!(
+            "brokers: localhost, topic: a, sasl: {{ scram_sha_256: {{ user: soc, password: {{ file: {file:?} }} }} }}"
+        );
+        let plan = written(&keys);
+        let Some(Ok(Sasl::ScramSha256(login))) = plan.sasl.as_ref().map(sasl) else { panic!("SCRAM") };
+        for password in ["one", "two"] {
+            std::fs::write(&file, password).expect("the folder is writable");
+            assert_eq!(login.password.read().expect("it is there").expose_secret(), password);
+        }
+        std::fs::remove_file(&file).expect("it was just written");
+        assert!(login.password.read().is_err());
+        assert_eq!(login.user, "soc");
+    }
+}
