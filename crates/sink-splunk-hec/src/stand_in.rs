@@ -50,6 +50,8 @@ pub struct Manner {
     pub renew_cookies: bool,
     /// The indexes that its tokens may write to; all where it is empty.
     pub indexes: Vec<String>,
+    /// An event with this in it is invalid.
+    pub refused: Option<String>,
     /// The most bytes of a request, uncompressed.
     pub max_content: usize,
 }
@@ -63,6 +65,7 @@ impl Default for Manner {
             indexers: 1,
             renew_cookies: false,
             indexes: Vec::new(),
+            refused: None,
             max_content: 1_000_000,
         }
     }
@@ -82,7 +85,7 @@ pub enum Trick {
     },
     /// Takes the events and answers this.
     TakeAndAnswer(u16, String),
-    /// Takes the events before one, and answers a code that names it.
+    /// Takes the events before one, and answers a code that names it, if it is there and all before it are valid.
     TakeUpTo {
         /// The HTTP status.
         status: u16,
@@ -194,6 +197,11 @@ impl StandIn {
     /// The events that it holds, in the order in which each indexer took them.
     pub fn events(&self) -> Vec<Event> {
         self.shared.state().indexers.iter().flat_map(Indexer::events).cloned().collect()
+    }
+
+    /// How many events it holds.
+    pub fn held(&self) -> usize {
+        self.shared.state().indexers.iter().map(|indexer| indexer.events().len()).sum()
     }
 
     /// Requests with events so far, whatever became of them.

@@ -8,4 +8,5 @@ mod kafka;
 mod kills;
 mod lateness;
 mod secrets;
+mod splunk_hec;
 mod syslog;

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::Manner;
+
 /// An event that was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -64,7 +66,7 @@ struct Envelope<'a> {
 }
 
 impl Indexer {
-    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
+    pub(super) fn events(&self) -> impl ExactSizeIterator<Item = &Event> {
         self.events.iter()
     }
 
@@ -129,12 +131,12 @@ impl Indexer {
 }
 
 /// Reads the events of a request up to the first that is not valid.
-pub(super) fn read(body: &[u8], request: usize, indexes: &[String]) -> (Vec<Event>, Option<Invalid>) {
+pub(super) fn read(body: &[u8], request: usize, manner: &Manner) -> (Vec<Event>, Option<Invalid>) {
     let mut events = Vec::new();
     for envelope in serde_json::Deserializer::from_slice(body).into_iter::<Envelope<'_>>() {
         let number = events.len();
         let read = match envelope {
-            Ok(envelope) => event(envelope, request, indexes),
+            Ok(envelope) => event(envelope, request, manner),
             Err(_) => Err((6, "Invalid data format")),
         };
         match read {
@@ -148,7 +150,7 @@ pub(super) fn read(body: &[u8], request: usize, indexes: &[String]) -> (Vec<Even
     (events, nothing)
 }
 
-fn event(envelope: Envelope<'_>, request: usize, indexes: &[String]) -> Result<Event, (u16, &'static str)> {
+fn event(envelope: Envelope<'_>, request: usize, manner: &Manner) -> Result<Event, (u16, &'static str)> {
     let is_flat = |value: &Value| match value {
         Value::Object(_) => false,
         Value::Array(values) => values.iter().all(|value| !value.is_object() && !value.is_array()),
@@ -157,10 +159,14 @@ fn event(envelope: Envelope<'_>, request: usize, indexes: &[String]) -> Result<E
     if !envelope.fields.values().all(is_flat) {
         return Err((15, "Error in handling indexed fields"));
     }
+    let indexes = &manner.indexes;
     if envelope.index.as_ref().is_some_and(|index| !indexes.is_empty() && !indexes.contains(index)) {
         return Err((7, "Incorrect index"));
     }
     let raw = envelope.event.map(RawValue::get).filter(|raw| *raw != "null").ok_or((12, "Event field is required"))?;
+    if manner.refused.as_ref().is_some_and(|refused| raw.contains(refused)) {
+        return Err((6, "Invalid data format"));
+    }
     let event = match serde_json::from_str::<String>(raw) {
         Ok(text) if text.is_empty() => return Err((13, "Event field cannot be blank")),
         Ok(text) => text,

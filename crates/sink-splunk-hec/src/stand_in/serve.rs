@@ -83,16 +83,20 @@ impl State {
             _ => {}
         }
         let (place, cookie) = self.indexer(client);
-        let (mut events, mut invalid) = indexer::read(body, self.requests, &self.manner.indexes);
+        let (mut events, mut invalid) = indexer::read(body, self.requests, &self.manner);
         let mut status = 400;
-        if let Some(Trick::TakeUpTo { status: asked, code, number }) = trick {
+        // An event that is invalid before this one is named first.
+        if let Some(Trick::TakeUpTo { status: asked, code, number }) = trick
+            && number < events.len()
+        {
             events.truncate(number);
             (status, invalid) = (asked, Some(Invalid { code, text: "as asked", number }));
-            // Those before it have no acknowledgement; nor is it said that they were taken where an index is refused.
-            self.unheard += usize::from(self.manner.acknowledge || code == 7);
         }
         match invalid {
             Some(invalid) => {
+                // Those before it have no acknowledgement; nor is it known that they were taken where an index is refused.
+                let is_known = !self.manner.acknowledge && invalid.code != 7;
+                self.unheard += usize::from(!is_known && !events.is_empty());
                 self.indexers[place].take(events);
                 Ok(refused(status, invalid))
             }
