@@ -188,6 +188,10 @@ impl Lane {
         if !full && !self.must_settle_first() {
             self.send().await;
         }
+        // What could not be handed over may have ended the lane already: nothing is waited for then.
+        if self.end().is_some() {
+            return Ok(());
+        }
         if self.is_at_the_end() {
             // Nobody will write after these: what a sink settles by that, or by time, it need not wait for.
             self.sink.flush().await;
