@@ -45,7 +45,9 @@ async fn a_backlog_is_read_under_fire() {
     let tenant = simulator.options().tenants[0].clone();
     let reader = read_all(&simulator, mde(&simulator, &tenant), "mde_alerts").await;
     assert!(!reader.faults.is_empty());
-    assert_eq!(reader.feed.status().owed, []);
+    // On a slow machine there is an update during every pass over the crowd: then it is owed, and the sweep asks again.
+    let owed = reader.feed.status().owed;
+    assert!(owed.iter().all(|debt| debt.reason.contains("changed in every pass")), "{owed:?}");
 }
 
 /// Scenario: the process dies again and again, each time with the checkpoint it had kept.
