@@ -19,7 +19,7 @@ pub(crate) struct Composer {
 
 /// What of a message is made for it, beside what the record holds.
 pub(crate) struct Parts {
-    record_id: [u8; 32],
+    record_id: [u8; RECORD_ID_DIGITS],
     updated: [u8; 24],
 }
 
@@ -65,13 +65,16 @@ impl Composer {
         }
     }
 
-    /// What a record has in common with those that must stay behind it.
+    /// What a record has in common with those that must stay in order with it: what its alert names, else its own id.
     fn key<'a>(&self, record: &'a Record, parts: &'a Parts) -> &'a [u8] {
+        self.named_key(record).unwrap_or(&parts.record_id)
+    }
+
+    fn named_key<'a>(&self, record: &'a Record) -> Option<&'a [u8]> {
         match self.key {
-            Key::Tenant => record.tenant.as_bytes(),
-            Key::Device if !record.device.is_empty() => &record.device,
-            Key::Alert | Key::Device if !record.alert.is_empty() => &record.alert,
-            Key::Alert | Key::Device => &parts.record_id,
+            Key::Tenant => Some(record.tenant.as_bytes()),
+            Key::Device if !record.device.is_empty() => Some(&record.device),
+            Key::Alert | Key::Device => Some(&record.alert[..]).filter(|alert| !alert.is_empty()),
         }
     }
 
@@ -88,8 +91,8 @@ impl Composer {
 
     /// The bytes of a record as the only one of a set, uncompressed: at most so many.
     fn size(&self, record: &Record) -> usize {
-        let key = self.key(record, &Parts::new(record)).len();
-        let headers = RECORD_ID.len() + 32 + TENANT.len() + record.tenant.len() + UPDATED.len() + 24;
+        let key = self.named_key(record).map_or(RECORD_ID_DIGITS, <[u8]>::len);
+        let headers = RECORD_ID.len() + RECORD_ID_DIGITS + TENANT.len() + record.tenant.len() + UPDATED.len() + 24;
         SET_OVERHEAD + key + headers + record.payload.len()
     }
 }
@@ -100,9 +103,9 @@ impl Parts {
     }
 }
 
-fn hex(id: [u8; 16]) -> [u8; 32] {
+fn hex(id: [u8; 16]) -> [u8; RECORD_ID_DIGITS] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut digits = [0; 32];
+    let mut digits = [0; RECORD_ID_DIGITS];
     for (pair, byte) in digits.chunks_exact_mut(2).zip(id) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 15)];
@@ -134,6 +137,7 @@ fn rfc3339(time: DateTime<Utc>) -> [u8; 24] {
     text
 }
 
+const RECORD_ID_DIGITS: usize = 32;
 /// The header with the record id, 32 hexadecimal digits.
 const RECORD_ID: &str = "recordId";
 /// The header with the tenant's name in the pipeline file.
