@@ -6,6 +6,7 @@ mod meant;
 mod network;
 mod records;
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -137,6 +138,11 @@ impl Kafka {
     /// Where it is not running.
     pub fn unread(&self, which: usize) -> u64 {
         self.brokers[which].unread()
+    }
+
+    /// The connections to a broker, by their ports on our side.
+    pub fn connections(&self, which: usize) -> HashSet<u16> {
+        self.brokers[which].connections()
     }
 
     /// SIGCONT to a broker.

@@ -1,5 +1,6 @@
 //! One node of a cluster as a process.
 
+use std::collections::HashSet;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -77,25 +78,50 @@ impl Broker {
         self.running.take().expect("the broker was running").terminate(Duration::from_secs(120));
     }
 
-    /// Bytes in the receive queues of its connections: the second half of the fifth column (proc(5)), as hex.
+    /// How many bytes have come over connections to it and were not read.
     pub(super) fn unread(&self) -> u64 {
-        let port = format!(":{:04X}", self.port);
-        let queue = |line: &str| {
-            let mut columns = line.split_whitespace().skip(1);
-            let ours = columns.next()?.ends_with(&port) && columns.nth(1)? == CONNECTED;
-            let (_, received) = columns.next()?.split_once(':')?;
-            ours.then(|| u64::from_str_radix(received, 16).ok())?
-        };
-        // It may live in a network namespace. Java's sockets are of both families.
-        let folder =
-            PathBuf::from(format!("/proc/{}/net", self.running.as_ref().expect("the broker was running").id()));
-        let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(folder.join(table)).unwrap_or_default());
-        tables.iter().flat_map(|table| table.lines()).filter_map(queue).sum()
+        // It may live in a network namespace.
+        let id = self.running.as_ref().expect("the broker was running").id();
+        sockets(&id.to_string()).filter(|socket| socket.port == self.port).map(|socket| socket.unread).sum()
+    }
+
+    /// The ends of connections to it that are on our side.
+    pub(super) fn connections(&self) -> HashSet<u16> {
+        sockets("self").filter(|socket| socket.peer_port == self.port).map(|socket| socket.port).collect()
     }
 
     pub(super) fn signal(&self, name: &str) {
         self.running.as_ref().expect("the broker was running").signal(name);
     }
+}
+
+/// One end of a connection.
+struct Socket {
+    port: u16,
+    peer_port: u16,
+    /// Bytes that have come and were not read.
+    unread: u64,
+}
+
+impl Socket {
+    /// Reads a line of proc(5): behind its number the two ends, the state, and the bytes in the queues out and in, all
+    /// as hex.
+    fn read(line: &str) -> Option<Self> {
+        let mut columns = line.split_whitespace().skip(1);
+        let mut port = || u16::from_str_radix(columns.next()?.split_once(':')?.1, 16).ok();
+        let (port, peer_port) = (port()?, port()?);
+        let is_open = columns.next()? == ESTABLISHED;
+        let (_, unread) = columns.next()?.split_once(':')?;
+        let unread = u64::from_str_radix(unread, 16).ok()?;
+        is_open.then_some(Self { port, peer_port, unread })
+    }
+}
+
+/// Where a process lives, every end of a connection; Java's are of both families.
+fn sockets(process: &str) -> impl Iterator<Item = Socket> {
+    let table = |name: &str| fs::read_to_string(format!("/proc/{process}/net/{name}")).unwrap_or_default();
+    let tables = table("tcp") + &table("tcp6");
+    tables.lines().filter_map(Socket::read).collect::<Vec<_>>().into_iter()
 }
 
 /// Who a node is, in its cluster and to its clients.
@@ -107,7 +133,8 @@ struct Node {
 }
 
 impl Node {
-    /// `server.properties`, as far as Kafka's defaults do not suit one small machine.
+    /// `server.properties`, as far as Kafka's defaults do not suit one small machine. Records are kept however old they
+    /// say they are: simulated alerts may be older than a topic's usual week.
     fn properties(&self, folder: &Path, voters: &str, nodes: u32) -> String {
         let Self { id, host, port, controller_port } = self;
         // With three, two must have a record before it is acknowledged, so that one may die.
@@ -125,6 +152,7 @@ controller.quorum.voters={voters}
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 log.dirs={}
+log.retention.ms=-1
 auto.create.topics.enable=false
 default.replication.factor={nodes}
 min.insync.replicas={in_sync}
@@ -145,7 +173,7 @@ log.cleaner.dedupe.buffer.size=8388608
     }
 }
 
-const CONNECTED: &str = "01";
+const ESTABLISHED: &str = "01";
 const PROPERTIES: &str = "server.properties";
 /// Any 16 bytes in base64 do.
 const CLUSTER_ID: &str = "AAAAAAAAAAAAAAAAAAAAAQ";
