@@ -46,6 +46,9 @@ pub trait Journal: Send + Sync {
     /// and are not settled. One that is both comes twice and counts twice. 0 for a lane that is not in the plan.
     fn backlog(&self, lane: LaneId) -> u64;
 
+    /// The place that the next entry of a queue gets; `None` where there is no such queue.
+    fn tail(&self, queue: QueueId) -> Option<Place>;
+
     /// The lanes of the plan, in the order in which the plan named them.
     fn lanes(&self) -> &[Lane];
 

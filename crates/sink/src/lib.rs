@@ -25,6 +25,9 @@ pub trait Sink: Send {
     /// records together, all or nothing, gives them back, and by that ends whatever another instance has under way. It
     /// is asked once, before the first batch. `None` where it keeps no marks.
     ///
+    /// What stands behind a batch that was not settled whole is left open by such a sink: the lane has something to do
+    /// before a mark may stand behind it.
+    ///
     /// # Errors
     /// What keeps the sink from knowing them, with advice for a person. It is asked again.
     async fn marks(&mut self) -> Result<Option<Vec<Mark>>, Fault> {

@@ -43,7 +43,7 @@ use self::trouble::Trouble;
 use self::writer::{Request, Writer};
 use crate::{
     Append, Appended, DeadLetterCount, EntryRef, FeedName, Journal, JournalError, Lane, LaneId, LanePlan, OpenFeed,
-    Reader, Room, Settlement, StoredDeadLetter,
+    Place, QueueId, Reader, Room, Settlement, StoredDeadLetter,
 };
 
 /// The journal of one process, in a folder of its own.
@@ -248,6 +248,10 @@ impl Journal for EmbeddedJournal {
     fn backlog(&self, lane: LaneId) -> u64 {
         let standing = self.shared.standing();
         standing.lane_index(lane).map_or(0, |index| standing.lanes()[index].backlog())
+    }
+
+    fn tail(&self, queue: QueueId) -> Option<Place> {
+        self.shared.standing().extent(queue).map(|extent| Place(extent.tail))
     }
 
     fn lanes(&self) -> &[Lane] {

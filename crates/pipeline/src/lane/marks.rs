@@ -22,9 +22,15 @@ pub(crate) struct Marks {
     queues: HashMap<QueueId, Progress>,
     requeued: HashMap<EntryRef, (EntryId, u32)>,
     /// The requeued entries that the lane has taken and not settled.
-    taken: HashMap<EntryRef, EntryId>,
-    /// The last mark for requeued entries names some.
-    names_requeued: bool,
+    taken: HashMap<EntryRef, Taken>,
+}
+
+/// A requeued entry on its way.
+#[derive(Debug)]
+struct Taken {
+    id: EntryId,
+    /// One of its records was refused: it stays a dead letter, and goes whole where it is replayed again.
+    is_set_aside: bool,
 }
 
 /// What of a queue is written: everything before a place, and so many records of the entry there.
@@ -38,20 +44,15 @@ struct Progress {
 type EntryId = [u8; 16];
 
 impl Marks {
-    /// Takes over what a sink has kept. Also says how many marks are another journal's, and count for nothing.
-    pub(crate) fn adopt(identity: [u8; 16], kept: &[Mark]) -> (Self, usize) {
-        let mut marks = Self {
-            identity,
-            queues: HashMap::new(),
-            requeued: HashMap::new(),
-            taken: HashMap::new(),
-            names_requeued: true,
-        };
-        let foreign = kept.iter().filter(|mark| marks.adopt_one(mark).is_none()).count();
+    /// Takes over what a sink has kept. Also says how many marks are another journal's, and count for nothing: they name
+    /// another one, or entries that this one does not have yet, as where it was put back from an older copy.
+    pub(crate) fn adopt(identity: [u8; 16], kept: &[Mark], tail: impl Fn(QueueId) -> Option<Place>) -> (Self, usize) {
+        let mut marks = Self { identity, queues: HashMap::new(), requeued: HashMap::new(), taken: HashMap::new() };
+        let foreign = kept.iter().filter(|mark| marks.adopt_one(mark, &tail).is_none()).count();
         (marks, foreign)
     }
 
-    fn adopt_one(&mut self, mark: &Mark) -> Option<()> {
+    fn adopt_one(&mut self, mark: &Mark, tail: impl Fn(QueueId) -> Option<Place>) -> Option<()> {
         let mut value = mark.value.clone();
         if value.try_get_u128().ok()? != u128::from_be_bytes(self.identity) {
             return None;
@@ -65,6 +66,9 @@ impl Marks {
             return Some(());
         }
         let EntryRef { queue, place } = read_entry(&mut value)?;
+        if place > tail(queue)? {
+            return None;
+        }
         self.queues.insert(queue, Progress { place, records: value.try_get_u32().ok()? });
         Some(())
     }
@@ -73,7 +77,7 @@ impl Marks {
     pub(crate) fn written(&mut self, run: &Run, entry: &Entry) -> usize {
         if run.requeued {
             let place = EntryRef { queue: run.queue, place: entry.place };
-            self.taken.insert(place, entry.key.id);
+            self.taken.insert(place, Taken { id: entry.key.id, is_set_aside: false });
             let found = self.requeued.remove(&place);
             return found.filter(|(id, _)| *id == entry.key.id).map_or(0, |(_, records)| records as usize);
         }
@@ -93,6 +97,13 @@ impl Marks {
         !self.taken.is_empty()
     }
 
+    /// A record of an entry was refused.
+    pub(crate) fn set_aside(&mut self, entry: EntryRef) {
+        if let Some(taken) = self.taken.get_mut(&entry) {
+            taken.is_set_aside = true;
+        }
+    }
+
     /// Requeued entries are settled.
     pub(crate) fn settled(&mut self, requeued: &[EntryRef]) {
         for entry in requeued {
@@ -102,7 +113,7 @@ impl Marks {
 
     /// The marks that go with a batch, by the tickets of its records. Whatever stands before them is written, kept as a
     /// dead letter or left out by the filter.
-    pub(crate) fn of_batch(&mut self, tickets: &[Ticket]) -> Arc<[Mark]> {
+    pub(crate) fn of_batch(&self, tickets: &[Ticket]) -> Arc<[Mark]> {
         let mut queues: HashMap<QueueId, Progress> = HashMap::new();
         let mut requeued: HashMap<EntryRef, u32> = HashMap::new();
         for ticket in tickets {
@@ -116,10 +127,8 @@ impl Marks {
             }
         }
         let mut marks: Vec<Mark> = queues.into_iter().map(|(queue, progress)| self.of_queue(queue, progress)).collect();
-        if self.names_requeued || !requeued.is_empty() {
-            self.names_requeued = !requeued.is_empty();
-            marks.push(self.of_requeued(requeued));
-        }
+        // It is written with every batch: what it said of the last one is settled by then.
+        marks.push(self.of_requeued(requeued));
         marks.into()
     }
 
@@ -133,8 +142,9 @@ impl Marks {
     fn of_requeued(&self, entries: HashMap<EntryRef, u32>) -> Mark {
         let mut value = BytesMut::from(&self.identity[..]);
         for (entry, records) in entries {
+            let Some(taken) = self.taken.get(&entry).filter(|taken| !taken.is_set_aside) else { continue };
             write_entry(entry, &mut value);
-            value.put_slice(self.taken.get(&entry).unwrap_or(&[0; 16]));
+            value.put_slice(&taken.id);
             value.put_u32(records);
         }
         Mark { key: Bytes::from_static(REQUEUED), value: value.freeze() }
@@ -152,3 +162,20 @@ fn read_entry(value: &mut Bytes) -> Option<EntryRef> {
 }
 
 const REQUEUED: &[u8] = b"requeued";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guarantee: a mark counts for the journal that it names, and only as far as that has entries.
+    #[test]
+    fn marks_count_for_their_own_journal() {
+        let ticket = Ticket::whole(EntryRef { queue: QueueId(3), place: Place(41) }, false);
+        let written = Marks::adopt([1; 16], &[], |_| None).0.of_batch(&[ticket]);
+        let foreign = |identity, tail| Marks::adopt(identity, &written, |_| tail).1;
+        assert_eq!(foreign([1; 16], Some(Place(42))), 0);
+        assert_eq!(foreign([2; 16], Some(Place(42))), 2, "the mark of the queue and that of the requeued entries");
+        assert_eq!(foreign([1; 16], Some(Place(41))), 1, "the journal was put back from an older copy");
+        assert_eq!(foreign([1; 16], None), 1, "the journal has no such queue");
+    }
+}

@@ -14,6 +14,7 @@ mod marks;
 mod outbox;
 mod rate;
 mod rendering;
+mod settling;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fault::{BackOff, Fault, Verdict, Waits};
-use journal::{EntryRef, Journal, JournalError, LaneId, Reader, Run, Settlement};
-use sink::{Answer, BatchId, Mark, Sink};
+use journal::{EntryRef, Journal, JournalError, LaneId, Reader, Run};
+use sink::{Answer, BatchId, Sink};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -33,6 +34,7 @@ pub(crate) use crate::lane::rendering::{PARTIAL, Per, Rendering, time};
 use crate::lane::letters::{LOOK_EVERY, Letters};
 use crate::lane::marks::Marks;
 use crate::lane::outbox::{Outbox, Parcel};
+use crate::lane::settling::finished;
 use crate::lane::window::{End, Ticket, Window};
 use crate::signal::Signal;
 use crate::status::{Condition, LaneStatus};
@@ -221,46 +223,6 @@ impl Lane {
         }
     }
 
-    /// Asks the sink for its marks, once nothing holds the lane back.
-    async fn ask_for_marks(&mut self) {
-        if let Some(until) = self.hold_until {
-            tokio::select! {
-                () = sleep_until(until) => self.hold_until = None,
-                () = self.drain.raised(), if !self.drain.is_raised() => {}
-            }
-            return;
-        }
-        self.failing = false;
-        match self.sink.marks().await {
-            Ok(None) => self.marks = Kept::Nothing,
-            Ok(Some(kept)) => self.adopt(&kept),
-            Err(fault) => self.hold_back(&fault),
-        }
-    }
-
-    fn adopt(&mut self, kept: &[Mark]) {
-        let (marks, foreign) = Marks::adopt(self.journal.identity(), kept);
-        if foreign > 0 {
-            tracing::warn!(
-                sink = self.status.name,
-                foreign,
-                "the destination keeps marks of another journal: they count for nothing, and this lane starts where its \
-                 own journal stands; what the other had in flight when it stopped may arrive twice"
-            );
-        }
-        self.marks = Kept::Marks(Box::new(marks));
-        self.recover();
-    }
-
-    /// A sink that keeps marks is sent nothing whose mark would stand before a dead letter that is not kept yet, and
-    /// while requeued entries are on their way one batch at a time: their mark names those of one batch.
-    fn must_settle_first(&self) -> bool {
-        let Kept::Marks(marks) = &self.marks else { return false };
-        let letters = self.window.has_letters() || self.letters_in_settlement;
-        let requeued = self.window.has_requeued() || !self.requeued_in_settlement.is_empty();
-        letters || requeued || (marks.has_requeued() && self.outbox.has_outstanding())
-    }
-
     /// Whether everything there is was handed over, and nothing more will come.
     fn is_at_the_end(&self) -> bool {
         if self.flushed || !self.drain.is_raised() || !self.outbox.is_all_outstanding() {
@@ -324,7 +286,7 @@ impl Lane {
 
     async fn hand_over(&mut self, parcel: Parcel) {
         let mut batch = self.outbox.batch(&parcel);
-        if let Kept::Marks(marks) = &mut self.marks {
+        if let Kept::Marks(marks) = &self.marks {
             batch.marks = marks.of_batch(parcel.tickets());
         }
         let (id, records) = (batch.id, parcel.len());
@@ -369,7 +331,8 @@ impl Lane {
 
     /// Accounts for an entry, or for one of its records; it counts once it has ended.
     fn account(&mut self, ticket: Ticket, end: End) {
-        if let (Kept::Marks(_), End::SetAside(reason)) = (&self.marks, &end) {
+        if let (Kept::Marks(marks), End::SetAside(reason)) = (&mut self.marks, &end) {
+            marks.set_aside(ticket.entry);
             self.window.set_aside_first(ticket.entry, reason.clone());
         }
         let Some(end) = self.window.end(ticket, end) else { return };
@@ -438,46 +401,6 @@ impl Lane {
         }
     }
 
-    /// Starts to settle what can be settled, one settlement at a time.
-    fn settle(&mut self) {
-        if self.settling.is_none() {
-            let before = self.window.len();
-            let settlement = self.window.settlement(self.id);
-            self.in_settlement = before - self.window.len();
-            if let Some(settlement) = &settlement {
-                self.requeued_in_settlement.clone_from(&settlement.requeued);
-                self.letters_in_settlement = !settlement.dead_letters.is_empty();
-            }
-            self.settling = settlement.map(|settlement| self.settle_in_background(settlement));
-        }
-    }
-
-    /// The running settlement has ended.
-    fn settled(&mut self) {
-        (self.settling, self.in_settlement, self.letters_in_settlement) = (None, 0, false);
-        let requeued = std::mem::take(&mut self.requeued_in_settlement);
-        if let Kept::Marks(marks) = &mut self.marks {
-            marks.settled(&requeued);
-        }
-    }
-
-    fn settle_in_background(&self, settlement: Settlement) -> JoinHandle<Result<(), JournalError>> {
-        let (journal, status) = (Arc::clone(&self.journal), Arc::clone(&self.status));
-        tokio::spawn(async move {
-            tracing::trace!(sink = status.name, "marks are settled");
-            loop {
-                match journal.settle(settlement.clone()).await {
-                    // Others have filled the disk to the last byte: it is tried again, and nothing moves meanwhile.
-                    Err(JournalError::Full(_)) => sleep(SETTLE_AGAIN).await,
-                    settled => {
-                        tracing::trace!(sink = status.name, "marks were settled");
-                        return settled;
-                    }
-                }
-            }
-        })
-    }
-
     /// Lets the sink finish what it has, within a grace period, and settles what came of it.
     async fn stop(&mut self) -> Result<(), JournalError> {
         if let Some(cut_short) = self.handing_over.take() {
@@ -495,29 +418,10 @@ impl Lane {
         }
         timeout(GRACE, self.settle_the_rest()).await.unwrap_or(Ok(()))
     }
-
-    async fn settle_the_rest(&mut self) -> Result<(), JournalError> {
-        finished(&mut self.settling).await?;
-        self.settled();
-        self.settle();
-        finished(&mut self.settling).await
-    }
-}
-
-/// Waits for the settlement that is under way, if any.
-async fn finished(settling: &mut Option<JoinHandle<Result<(), JournalError>>>) -> Result<(), JournalError> {
-    match settling {
-        None => Ok(()),
-        Some(settlement) => {
-            settlement.await.unwrap_or_else(|ended| Err(JournalError::Io { doing: "settle", source: Box::new(ended) }))
-        }
-    }
 }
 
 const BACK_OFF: BackOff = BackOff::new(Duration::from_millis(250), Duration::from_secs(30));
 /// How long a sink may take to finish when the process stops.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long a settlement waits for a disk that others have filled.
-const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 /// Raw bytes that are read and rendered in one piece.
 const RUN_BYTES: usize = 256 << 10;
