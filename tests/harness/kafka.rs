@@ -6,7 +6,7 @@ mod meant;
 mod network;
 mod records;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,6 +25,8 @@ pub struct Kafka {
     folder: PathBuf,
     programs: Programs,
     brokers: Vec<Broker>,
+    /// The topics that were made, and how many partitions each has.
+    topics: HashMap<String, u32>,
     // Behind the brokers, since a namespace goes with the last process in it.
     network: Option<Network>,
 }
@@ -67,7 +69,7 @@ impl Kafka {
         let programs = Programs { java: part("java")?, jars: unpacked_part("kafka")?, kcat: part("kcat")? };
         let host = network.as_ref().map_or(Ipv4Addr::LOCALHOST, Network::host);
         let brokers = broker::prepare(folder, host, count, &programs);
-        let mut kafka = Self { folder: folder.to_owned(), programs, brokers, network };
+        let mut kafka = Self { folder: folder.to_owned(), programs, brokers, topics: HashMap::new(), network };
         // A cluster is up once most of its nodes are, so that none can be waited for alone.
         let Self { programs, brokers, network, .. } = &mut kafka;
         brokers.iter_mut().for_each(|broker| broker.launch(programs, network.as_ref()));
@@ -157,7 +159,7 @@ impl Kafka {
     ///
     /// # Panics
     /// Where Kafka refuses; with its words.
-    pub fn create_topic(&self, name: &str, partitions: u32, configs: &[&str]) {
+    pub fn create_topic(&mut self, name: &str, partitions: u32, configs: &[&str]) {
         let mut command = self.programs.java("org.apache.kafka.tools.TopicCommand");
         command.args(["--bootstrap-server", &self.addresses(), "--create", "--topic", name]);
         command.args(["--partitions", &partitions.to_string()]);
@@ -165,6 +167,7 @@ impl Kafka {
             command.args(["--config", config]);
         });
         run(command);
+        self.topics.insert(name.to_owned(), partitions);
     }
 
     /// Whether every partition of every topic has all its replicas in sync.

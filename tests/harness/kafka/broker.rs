@@ -162,6 +162,7 @@ group.initial.rebalance.delay.ms=0
 transaction.state.log.replication.factor={nodes}
 transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 share.coordinator.state.topic.replication.factor={nodes}
 share.coordinator.state.topic.min.isr={in_sync}
 num.network.threads=2

@@ -57,7 +57,7 @@ fn brokers_keep_what_they_acknowledged() {
 fn a_network_fails_as_told_and_recovers() {
     let place = Place::empty();
     let Some(network) = Network::make() else { return };
-    let Some(kafka) = Kafka::behind(place.folder(), network) else { return };
+    let Some(mut kafka) = Kafka::behind(place.folder(), network) else { return };
     kafka.create_topic(TOPIC, 1, &[]);
     let mut expected = BTreeMap::new();
     for (name, strike) in FAULTS {

@@ -23,7 +23,7 @@ fn bad_days_lose_repeat_and_reorder_nothing() {
     let began = Instant::now();
     let place = Place::empty();
     let Some(network) = Network::make() else { return };
-    let Some(kafka) = Kafka::behind(place.folder(), network) else { return };
+    let Some(mut kafka) = Kafka::behind(place.folder(), network) else { return };
     kafka.create_topic(TOPIC, PARTITIONS, &[]);
     place.set_up(&site.simulator, &tenants, &settings(&kafka, "max_rate: 3000/s,", ""));
 

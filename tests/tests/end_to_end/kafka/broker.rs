@@ -20,7 +20,7 @@ fn every_record_arrives_once_as_meant() {
     let (site, tenants) = site(ALERTS, UPDATES, UPDATED_WITHIN);
     let began = Instant::now();
     let place = Place::empty();
-    let Some(kafka) = Kafka::start(place.folder()) else { return };
+    let Some(mut kafka) = Kafka::start(place.folder()) else { return };
     kafka.create_topic(TOPIC, PARTITIONS, &[]);
     place.set_up(&site.simulator, &tenants, &settings(&kafka, "", ""));
 

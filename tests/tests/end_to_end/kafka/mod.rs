@@ -9,6 +9,8 @@ mod bad_days;
 mod broker;
 mod broker_kills;
 mod cluster;
+mod exactly_once;
+mod zombie;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -22,6 +24,8 @@ const PARTITIONS: u32 = 3;
 const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 /// What the program says when it throws a producer away and makes another.
 const REBUILT: &str = "a Kafka producer has failed and is made anew";
+/// What makes the sink write in transactions.
+const TRANSACTIONS: &str = "exactly_once: true";
 /// Records that a producer has handed over and not heard of, at most: what the sink takes without an answer.
 const IN_FLIGHT: usize = 8 * 500;
 
@@ -98,6 +102,21 @@ fn kill_under_load(kafka: &mut Kafka, kill: usize) {
         wait_until("something is on its way", || kafka.unread(0) > 0);
     }
     kafka.kill(0);
+}
+
+/// Lets the program stand still while a transaction of its own is open.
+fn suspend_in_a_transaction(kafka: &Kafka, running: &mut Running) {
+    wait_until("a transaction is open while the program stands still", || {
+        assert!(!running.has_ended(), "the program has ended:\n{}", running.log());
+        running.signal("STOP");
+        // What was on its way to the broker arrives meanwhile.
+        std::thread::sleep(Duration::from_millis(100));
+        let is_open = kafka.committed(TOPIC) < kafka.written(TOPIC);
+        if !is_open {
+            running.signal("CONT");
+        }
+        is_open
+    });
 }
 
 /// Waits until something has come to pass.
