@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::DateTime;
 use hyper::HeaderMap;
-use hyper::header::{DATE, RETRY_AFTER};
+use hyper::header::{CONNECTION, DATE, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -63,6 +63,12 @@ struct Acks {
     acks: HashMap<String, Value>,
 }
 
+/// Whether the connection ends with this answer (RFC 9112, section 9.6).
+pub(crate) fn is_last(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
 /// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), the latter by the server's own clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -93,6 +99,15 @@ mod tests {
             assert_eq!(reply(200, body).acknowledged(), None, "{body}");
         }
         assert_eq!(reply(503, r#"{"acks":{"0":true}}"#).acknowledged(), None);
+    }
+
+    #[test]
+    fn the_last_answer_of_a_connection_is_known() {
+        for (value, last) in [("close", true), ("Keep-Alive, Close", true), ("keep-alive", false), ("", false)] {
+            let headers = HeaderMap::from_iter([(CONNECTION, value.parse().unwrap())]);
+            assert_eq!(is_last(&headers), last, "{value}");
+        }
+        assert!(!is_last(&HeaderMap::new()));
     }
 
     #[test]

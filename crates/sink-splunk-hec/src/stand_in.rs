@@ -48,6 +48,8 @@ pub struct Manner {
     pub indexers: usize,
     /// Whether every answer renews that cookie, as some load balancers do, though it leads to the same indexer.
     pub renew_cookies: bool,
+    /// Whether every answer is the last of its connection, as of collectors that keep none.
+    pub keeps_no_connection: bool,
     /// The indexes that its tokens may write to; all where it is empty.
     pub indexes: Vec<String>,
     /// An event with this in it is invalid.
@@ -64,6 +66,7 @@ impl Default for Manner {
             acknowledge_after: 0,
             indexers: 1,
             renew_cookies: false,
+            keeps_no_connection: false,
             indexes: Vec::new(),
             refused: None,
             max_content: 1_000_000,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fault::{Fault, Verdict};
+use hyper::HeaderMap;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,7 +16,7 @@ use crate::classify::{self, Finding, Word};
 use crate::connection::{Call, Connection, Endpoint, Failure, What};
 use crate::delivery::{Delivery, Next};
 use crate::options::Acknowledgement;
-use crate::reply::Reply;
+use crate::reply::{Reply, is_last};
 use crate::session::{Session, Sessions};
 use crate::shared::Shared;
 
@@ -27,6 +28,8 @@ pub(crate) struct Worker {
     place: usize,
     link: Option<Link>,
     acks: Option<Acks<Delivery>>,
+    /// The indexer has answered a question for acknowledgements, and nothing has spoken against it since.
+    acknowledges: bool,
     hurry: watch::Receiver<u64>,
 }
 
@@ -50,7 +53,7 @@ impl Worker {
         rule: Option<Acknowledgement>,
         hurry: watch::Receiver<u64>,
     ) -> Self {
-        Self { shared, endpoint, place, link: None, acks: rule.map(Acks::new), hurry }
+        Self { shared, endpoint, place, link: None, acks: rule.map(Acks::new), acknowledges: false, hurry }
     }
 
     /// Works until it is aborted.
@@ -165,8 +168,9 @@ impl Worker {
             match self.call(what, body.bytes.clone(), None).await {
                 Ok((reply, session)) => {
                     let finding = classify::request(&self.endpoint.peer, &reply, self.acks.is_some());
-                    if matches!(finding, Finding::Taken { .. }) {
-                        self.shared.queue.is_back(self.place);
+                    match finding {
+                        Finding::Taken { .. } => self.shared.queue.is_back(self.place),
+                        _ => self.acknowledges = false,
                     }
                     return Posted { finding, session: Some(session) };
                 }
@@ -184,14 +188,15 @@ impl Worker {
         if self.link.is_some() {
             return Ok(());
         }
-        let connection = self.endpoint.connect().await.map_err(Finding::NotHere)?;
-        tracing::debug!(peer = self.endpoint.peer, "connected to a collector");
-        self.link = Some(Link { connection, sessions: Sessions::new(self.acks.is_some()) });
-        if self.acks.is_none() {
+        self.connect().await?;
+        if self.acks.is_none() || self.acknowledges {
             return Ok(());
         }
         let opened = match self.question(None, &[0]).await {
-            Word::Acknowledged(_) => return Ok(()),
+            Word::Acknowledged(_) => {
+                self.acknowledges = true;
+                return if self.link.is_some() { Ok(()) } else { self.connect().await };
+            }
             Word::ChannelLost(fault) => Finding::ChannelRefused(fault),
             Word::Halted(fault) => Finding::Open(fault),
             Word::NotNow(fault) | Word::Unheard(fault) => Finding::NotHere(fault),
@@ -199,6 +204,13 @@ impl Worker {
         };
         self.link = None;
         Err(opened)
+    }
+
+    async fn connect(&mut self) -> Result<(), Finding> {
+        let connection = self.endpoint.connect().await.map_err(Finding::NotHere)?;
+        tracing::debug!(peer = self.endpoint.peer, "connected to a collector");
+        self.link = Some(Link { connection, sessions: Sessions::new(self.acks.is_some()) });
+        Ok(())
     }
 
     /// One request and its answer, in the current session or an older one. Returns the session that answered.
@@ -221,15 +233,23 @@ impl Worker {
             }
         };
         // Cookies that answer the question for an older session say nothing of this one.
-        if !is_current {
-            return Ok((reply, session));
+        let answering = if is_current { self.see(&headers) } else { session };
+        if is_last(&headers) {
+            // It has said all it had to say: nothing is in doubt by that.
+            self.link = None;
         }
-        let seen = link.sessions.see(&headers);
+        Ok((reply, answering))
+    }
+
+    /// Looks at the cookies of an answer. Returns the session that the request can be asked for in.
+    fn see(&mut self, headers: &HeaderMap) -> Arc<Session> {
+        let link = self.link.as_mut().expect("an answer has come on it");
+        let seen = link.sessions.see(headers);
         if let (Some(ended), Some(acks)) = (seen.ended, &mut self.acks) {
             tracing::debug!(peer = self.endpoint.peer, "a load balancer has changed its cookies");
             acks.doubt(|session| *session == *ended, Instant::now());
         }
-        Ok((reply, seen.session))
+        seen.session
     }
 
     /// The connection is of no more use. The next one may lead to another indexer, which knows none of our channels.
@@ -346,6 +366,7 @@ impl Worker {
     }
 
     fn give_up_all(&mut self, fault: &Fault) {
+        self.acknowledges = false;
         let all = self.acks.as_mut().map(Acks::lose_all).unwrap_or_default();
         self.give_up(all, fault);
     }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderValue, SET_COOKIE};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderValue, SET_COOKIE,
+};
 use hyper::{HeaderMap, Request, Response};
 use serde::Deserialize;
 
@@ -31,12 +33,16 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
     let body = if head.headers.contains_key(CONTENT_ENCODING) { unpacked(&body)? } else { body };
     let mut state = shared.state();
     let client = Client::of(&head.headers);
-    match head.uri.path().trim_end_matches("/1.0") {
-        "/services/collector/health" => Ok(state.health()),
-        "/services/collector" | "/services/collector/event" => state.take(&client, &body),
-        "/services/collector/ack" => state.acknowledge(&client, &body),
-        _ => Ok(page(404, "<html><title>404 Not Found</title></html>")),
+    let mut response = match head.uri.path().trim_end_matches("/1.0") {
+        "/services/collector/health" => state.health(),
+        "/services/collector" | "/services/collector/event" => state.take(&client, &body)?,
+        "/services/collector/ack" => state.acknowledge(&client, &body)?,
+        _ => page(404, "<html><title>404 Not Found</title></html>"),
+    };
+    if state.manner.keeps_no_connection {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    Ok(response)
 }
 
 /// What a request says of its sender.

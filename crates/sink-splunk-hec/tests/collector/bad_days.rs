@@ -217,6 +217,21 @@ async fn a_renewed_cookie_repeats_nothing() {
     assert_eq!(copies(&records, &stand_in.events(), &outcome.refused), 0);
 }
 
+/// Scenario: a collector that ends each connection with its answer, acknowledgements come late.
+/// Guarantee: everything arrives, and nothing is repeated for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_may_keep_no_connection() {
+    for acknowledge in [false, true] {
+        let manner = Manner { acknowledge, acknowledge_after: 6, keeps_no_connection: true, ..Manner::default() };
+        let stand_in = StandIn::start(manner).await;
+        let mut sink = HecSink::new(&options(&[&stand_in], acknowledge)).unwrap();
+        let records = numbered(100);
+        let outcome = deliver(&mut sink, &records, BATCH).await;
+        assert!(outcome.faults.is_empty(), "{:?}", outcome.faults);
+        assert_eq!(copies(&records, &stand_in.events(), &outcome.refused), 0);
+    }
+}
+
 /// Scenario: an indexer dies again and again, and loses each time what it has not acknowledged.
 /// Guarantee: what is settled is still there at the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
