@@ -4,6 +4,7 @@
 //! byte for byte, in the envelope that the alert calls for.
 
 mod halts;
+mod opentelemetry;
 mod storms;
 mod taken;
 
