@@ -54,6 +54,9 @@ pub(crate) fn classify(code: Code) -> Asks {
             "Look at `tls`: the brokers' certificate must come from `ca` and carry their names, and brokers that ask for \
              a certificate of ours must know its authority.",
         ),
+        Code::InvalidTransactionTimeout => Asks::Halt(
+            "Set `transaction.max.timeout.ms` of the brokers to a minute or more: transactions may take as long.",
+        ),
         Code::UnsupportedCompressionType => Asks::Halt("These brokers do not know this compression: set another."),
         Code::InvalidRequiredAcks
         | Code::NotImplemented

@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 use secrecy::ExposeSecret;
 
 use crate::options::{Compression, KafkaOptions, Login, Profile, Sasl, TokenSupplier};
-use crate::topics::Limits;
+use crate::topics::TopicLimits;
 
 /// How sets of records are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,12 @@ pub(crate) fn connection(options: &KafkaOptions) -> Result<ClientConfig, Fault> 
 }
 
 /// Adds what a producer is told.
-pub(crate) fn producer(mut config: ClientConfig, options: &KafkaOptions, limits: &Limits, sets: Sets) -> ClientConfig {
+pub(crate) fn producer(
+    mut config: ClientConfig,
+    options: &KafkaOptions,
+    limits: &TopicLimits,
+    sets: Sets,
+) -> ClientConfig {
     let mut default = |name: &str, value: &str| {
         if !options.properties.contains_key(name) {
             config.set(name, value);
@@ -96,10 +101,9 @@ pub(crate) fn transactional(
     connection: ClientConfig,
     options: &KafkaOptions,
     id: &str,
-    limits: &Limits,
-    sets: Sets,
+    limits: &TopicLimits,
 ) -> ClientConfig {
-    let mut config = producer(connection, options, limits, sets);
+    let mut config = producer(connection, options, limits, Sets::Large);
     config.set("transactional.id", id);
     config.set("transaction.timeout.ms", millis(TRANSACTION_WITHIN));
     // A transaction is all or nothing, so nothing is gained by writing a part of it for longer.
@@ -197,7 +201,7 @@ pub(crate) const TRANSACTION_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) const DELIVERED_WITHIN: Duration = Duration::from_secs(40);
 
 /// What the sink's word hangs on, and what has a key of its own.
-const OURS: [&str; 21] = [
+const OURS: [&str; 23] = [
     "acks",
     "batch.num.messages",
     "bootstrap.servers",
@@ -216,6 +220,8 @@ const OURS: [&str; 21] = [
     "message.timeout.ms",
     "metadata.broker.list",
     "plugin.library.paths",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages",
     "request.required.acks",
     "retries",
     "security.protocol",
@@ -226,18 +232,25 @@ mod tests {
     use super::*;
     use crate::samples::options;
 
-    /// Guarantee: whatever else is set, every producer is idempotent, waits for all replicas and gives nothing up by
-    /// itself; librdkafka takes the settings of both profiles.
+    /// Guarantee: whatever else is set, every producer is idempotent, waits for all replicas, and gives nothing up
+    /// by itself unless it aborts the whole transaction; librdkafka takes the settings of both profiles.
     #[test]
     fn every_producer_keeps_the_word() {
         for profile in [Profile::EventHubs, Profile::Kafka] {
             for sets in [Sets::Large, Sets::Single] {
                 let options = KafkaOptions { profile, ..options("localhost:1", "alerts") };
-                let config = producer(connection(&options).unwrap(), &options, &Limits::default(), sets);
+                let config = producer(connection(&options).unwrap(), &options, &TopicLimits::default(), sets);
                 assert_eq!(config.get("enable.idempotence"), Some("true"));
                 assert_eq!(config.get("delivery.timeout.ms"), Some("0"));
                 config.create_native_config().unwrap();
             }
+            let options = KafkaOptions { profile, ..options("localhost:1", "alerts") };
+            let config = transactional(connection(&options).unwrap(), &options, "lane", &TopicLimits::default());
+            assert_eq!(
+                (config.get("enable.idempotence"), config.get("transactional.id")),
+                (Some("true"), Some("lane"))
+            );
+            config.create_native_config().unwrap();
         }
     }
 
@@ -264,7 +277,7 @@ mod tests {
     #[test]
     fn event_hubs_has_its_own_settings() {
         let options = KafkaOptions { profile: Profile::EventHubs, ..options("localhost:1", "alerts") };
-        let config = producer(connection(&options).unwrap(), &options, &Limits::default(), Sets::Large);
+        let config = producer(connection(&options).unwrap(), &options, &TopicLimits::default(), Sets::Large);
         assert_eq!(config.get("compression.type"), Some("none"));
         assert_eq!(config.get("connections.max.idle.ms"), Some("180000"));
         assert_eq!(config.get("request.timeout.ms"), Some("60000"));

@@ -32,7 +32,7 @@ use crate::config::Sets;
 use crate::flights::Event;
 use crate::message::Composer;
 use crate::producer::{PLACES, Producer};
-use crate::topics::Limits as TopicLimits;
+use crate::topics::TopicLimits;
 
 /// The sink that the options ask for: transactional, or idempotent alone. It connects later, and must be used within a
 /// tokio runtime.

@@ -8,7 +8,7 @@ use rdkafka::producer::BaseRecord;
 use sink::Record;
 
 use crate::options::{KafkaOptions, Key};
-use crate::topics::Limits;
+use crate::topics::TopicLimits;
 
 /// Makes messages.
 pub(crate) struct Composer {
@@ -79,7 +79,7 @@ impl Composer {
     }
 
     /// Why no topic takes a record, where none does.
-    pub(crate) fn unfit(&self, record: &Record, limits: &Limits) -> Option<String> {
+    pub(crate) fn unfit(&self, record: &Record, limits: &TopicLimits) -> Option<String> {
         let Some(topic) = self.topic(record) else {
             return Some("its tenant has left the file, whose words its topic is made of".to_owned());
         };
@@ -210,15 +210,15 @@ mod tests {
         assert_eq!(composer.topics(), ["atp-contoso", "others"]);
         options.topic = None;
         let composer = Composer::new(&options);
-        assert!(composer.unfit(&stranger, &Limits::default()).is_some());
-        assert_eq!(composer.unfit(&record("x"), &Limits::default()), None);
+        assert!(composer.unfit(&stranger, &TopicLimits::default()).is_some());
+        assert_eq!(composer.unfit(&record("x"), &TopicLimits::default()), None);
     }
 
     /// Guarantee: a record is refused exactly where its message may exceed what the topic takes.
     #[test]
     fn a_record_that_no_topic_takes_is_refused_by_its_size() {
         let composer = Composer::new(&options("localhost:1", "alerts"));
-        let limits = Limits::default();
+        let limits = TopicLimits::default();
         let room = limits.largest("alerts") - composer.size(&record(""));
         assert_eq!(composer.unfit(&record(&"x".repeat(room)), &limits), None);
         let reason = composer.unfit(&record(&"x".repeat(room + 1)), &limits).unwrap();

@@ -127,8 +127,8 @@ pub trait Password: Send + Sync {
 
 /// Who gets tokens for OAUTHBEARER.
 pub trait TokenSupplier: Send + Sync {
-    /// A token that is good now. It is called on a thread of librdkafka and must not block: hand out what was fetched
-    /// before.
+    /// A token that is good now. It is called on a thread of librdkafka that has other work: hand out what was fetched
+    /// before, and wait, for seconds at most, for the first one alone.
     ///
     /// # Errors
     /// Why there is none, in words without a secret.

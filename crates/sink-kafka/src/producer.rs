@@ -16,14 +16,14 @@ use crate::config::{self, Sets};
 use crate::flights::{Event, Failure, Flights, number};
 use crate::message::{Composer, Parts};
 use crate::options::KafkaOptions;
-use crate::topics::{self, Limits};
+use crate::topics::{self, TopicLimits};
 use crate::watch::Watch;
 
 /// A producer, and what it tells.
 pub(crate) struct Producer {
     inner: ThreadedProducer<Watch>,
     pub(crate) events: UnboundedReceiver<Event>,
-    pub(crate) limits: Arc<Limits>,
+    pub(crate) limits: Arc<TopicLimits>,
     pub(crate) sets: Sets,
     free: Vec<usize>,
 }
@@ -37,7 +37,7 @@ impl Producer {
     pub(crate) fn connect(
         options: &KafkaOptions,
         topics: &[&str],
-        known: Option<Arc<Limits>>,
+        known: Option<Arc<TopicLimits>>,
         sets: Sets,
     ) -> Result<Self, Fault> {
         let connection = config::connection(options)?;

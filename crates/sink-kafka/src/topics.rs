@@ -14,7 +14,7 @@ use crate::watch::Quiet;
 
 /// What is known of the topics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct TopicLimits {
     known: HashMap<String, Topic>,
     /// All topics that are asked for are known, and are kept by two replicas or more once acknowledged.
     replicated: bool,
@@ -26,11 +26,11 @@ struct Topic {
     largest: Option<usize>,
     /// `min.insync.replicas`.
     in_sync: Option<u32>,
-    /// `cleanup.policy` is known, and `compact` is not in it.
-    only_deletes: bool,
+    /// `cleanup.policy` is known, and `delete` is in it.
+    deletes: bool,
 }
 
-impl Limits {
+impl TopicLimits {
     /// The most bytes of a set of records for a topic, a single record included.
     pub(crate) fn largest(&self, topic: &str) -> usize {
         self.known.get(topic).and_then(|topic| topic.largest).unwrap_or(LARGEST_UNLESS_KNOWN)
@@ -54,8 +54,8 @@ impl Limits {
     }
 
     /// Whether a topic is known to keep no value for good, not even the latest of a key.
-    pub(crate) fn only_deletes(&self, topic: &str) -> bool {
-        self.known.get(topic).is_some_and(|topic| topic.only_deletes)
+    pub(crate) fn deletes(&self, topic: &str) -> bool {
+        self.known.get(topic).is_some_and(|topic| topic.deletes)
     }
 
     fn from_answer(topics: &[&str], resources: Vec<ConfigResource>) -> Self {
@@ -65,7 +65,7 @@ impl Limits {
             let topic = Topic {
                 largest: word("max.message.bytes").and_then(|value| value.parse().ok()),
                 in_sync: word("min.insync.replicas").and_then(|value| value.parse().ok()),
-                only_deletes: word("cleanup.policy").is_some_and(|policy| !policy.contains("compact")),
+                deletes: word("cleanup.policy").is_some_and(|policy| policy.contains("delete")),
             };
             if let OwnedResourceSpecifier::Topic(name) = &resource.specifier {
                 known.insert(name.clone(), topic);
@@ -79,16 +79,16 @@ impl Limits {
 
 /// Asks the cluster. It blocks, and must be called within a tokio runtime. A user may lack the right (ACL: DescribeConfigs on the topic), and some services do not answer: then
 /// nothing is known, and nothing beyond Kafka's defaults is relied on.
-pub(crate) fn describe(options: &KafkaOptions, config: &ClientConfig, topics: &[&str]) -> Limits {
+pub(crate) fn describe(options: &KafkaOptions, config: &ClientConfig, topics: &[&str]) -> TopicLimits {
     // Only producers and consumers are given tokens.
     if let Some(Sasl::OauthBearer(_)) = options.sasl {
-        return Limits::default();
+        return TopicLimits::default();
     }
     match Handle::current().block_on(ask(config, topics)) {
-        Ok(resources) => Limits::from_answer(topics, resources),
+        Ok(resources) => TopicLimits::from_answer(topics, resources),
         Err(error) => {
             tracing::debug!(error = error.to_string(), "the settings of topics are not known");
-            Limits::default()
+            TopicLimits::default()
         }
     }
 }
@@ -129,32 +129,34 @@ mod tests {
             entries: vec![
                 entry("min.insync.replicas", in_sync),
                 entry("max.message.bytes", largest),
-                entry("cleanup.policy", if topic.starts_with("marks") { "compact,delete" } else { "delete" }),
+                entry("cleanup.policy", if topic == "marks" { "compact" } else { "compact,delete" }),
             ],
         }
     }
 
-    /// Guarantee: a topic that compacts may delete as well; of one that is not known nothing is held against it.
+    /// Guarantee: a topic that deletes what is old is known; nothing is held against one that is not known.
     #[test]
-    fn a_topic_that_only_deletes_is_known() {
-        let limits = Limits::from_answer(&["marks", "a"], vec![resource("marks", "2", "1"), resource("a", "2", "1")]);
-        assert_eq!(["marks", "a", "unknown"].map(|topic| limits.only_deletes(topic)), [false, true, false]);
+    fn a_topic_that_deletes_is_known() {
+        let limits =
+            TopicLimits::from_answer(&["marks", "a"], vec![resource("marks", "2", "1"), resource("a", "2", "1")]);
+        assert_eq!(["marks", "a", "unknown"].map(|topic| limits.deletes(topic)), [false, true, false]);
     }
 
     /// Guarantee: records are durable only where every topic is known to keep two replicas or more.
     #[test]
     fn one_topic_with_one_replica_is_enough_to_be_not_durable() {
         let two = || resource("two", "2", "2000000");
-        assert!(Limits::from_answer(&["two"], vec![two()]).is_replicated());
-        assert!(!Limits::from_answer(&["one", "two"], vec![two(), resource("one", "1", "5")]).is_replicated());
-        assert!(!Limits::from_answer(&["two", "unknown"], vec![two()]).is_replicated());
-        assert!(!Limits::default().is_replicated());
+        assert!(TopicLimits::from_answer(&["two"], vec![two()]).is_replicated());
+        assert!(!TopicLimits::from_answer(&["one", "two"], vec![two(), resource("one", "1", "5")]).is_replicated());
+        assert!(!TopicLimits::from_answer(&["two", "unknown"], vec![two()]).is_replicated());
+        assert!(!TopicLimits::default().is_replicated());
     }
 
     /// Guarantee: each topic's own limit counts, and Kafka's default where it is not known.
     #[test]
     fn each_topic_has_its_limit() {
-        let limits = Limits::from_answer(&["a", "b"], vec![resource("a", "1", "2000000"), resource("b", "1", "5000")]);
+        let limits =
+            TopicLimits::from_answer(&["a", "b"], vec![resource("a", "1", "2000000"), resource("b", "1", "5000")]);
         assert_eq!([limits.largest("a"), limits.largest("b"), limits.largest("c")], [2_000_000, 5_000, 1_000_000]);
         assert_eq!((limits.largest_of_all(), limits.largest_for_each()), (2_000_000, 5_000));
     }

@@ -15,12 +15,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fault::Fault;
 use sink::{Answer, Batch, Fates, Limits, Mark, Sink, Word};
+use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
 use self::desk::{Desk, Done};
 use crate::options::{KafkaOptions, Transactions};
-use crate::{config, is_ended, probe};
+use crate::{config, probe};
 
 /// Records as Kafka messages, each once for whoever reads `read_committed`.
 pub struct TransactionalSink {
@@ -107,10 +108,12 @@ impl TransactionalSink {
         marks
     }
 
+    /// What stands behind anything but a settled batch is left open: the lane has something to do before a mark may stand
+    /// behind it.
     fn account(&mut self, answer: Answer) {
-        let ended = is_ended(&answer.fates);
+        let is_settled = matches!(answer.fates, Fates::Settled);
         self.answers.push_back(answer);
-        if !ended {
+        if !is_settled {
             self.leave_open(&Fault::retry("failed to write what was handed over before it"));
         }
     }
@@ -140,7 +143,7 @@ impl TransactionalSink {
 impl Sink for TransactionalSink {
     fn limits(&self) -> Limits {
         // A transaction costs some answers of brokers, so it holds much; one more batch waits while one is written.
-        Limits { records: 5_000, bytes: 4 << 20, outstanding: 2 }
+        Limits { records: 5_000, bytes: 2 << 20, outstanding: 2 }
     }
 
     fn word(&self) -> Word {
@@ -169,7 +172,7 @@ impl Sink for TransactionalSink {
     async fn answer(&mut self) -> Answer {
         loop {
             if let Some(answer) = self.answers.pop_front() {
-                if self.answers.iter().all(|answer| is_ended(&answer.fates)) {
+                if self.answers.iter().all(|answer| matches!(answer.fates, Fates::Settled)) {
                     self.unheard = None;
                 }
                 return answer;
@@ -189,5 +192,14 @@ impl Sink for TransactionalSink {
 
     async fn probe(&mut self) -> Result<(), Fault> {
         probe(&self.options).await
+    }
+}
+
+impl Drop for TransactionalSink {
+    fn drop(&mut self) {
+        // librdkafka waits for its threads.
+        if let (Some(desk), Ok(runtime)) = (self.desk.take(), Handle::try_current()) {
+            runtime.spawn_blocking(move || drop(desk));
+        }
     }
 }

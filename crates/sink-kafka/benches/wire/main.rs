@@ -33,7 +33,7 @@ const PAYLOAD: usize = 1_000;
 const TOPIC: &str = "alerts";
 const MARKS_TOPIC: &str = "marks";
 /// Records in a transaction, as the transactional sink's limits have them.
-const TRANSACTION: usize = 4_000;
+const TRANSACTION: usize = 2_000;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("receive") {

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use fault::Fault;
-use sink::{Batch, Fate, Fates, Mark, Record};
+use fault::{Fault, Verdict};
+use sink::{Batch, Fates, Mark, Record};
 
-use super::names::{Keys, Owner, Word};
+use super::names::{Keys, Name, Owner};
 use super::session::{Content, Ended, Session};
 use super::topic::{self, Values};
 use crate::KNOWN_FOR;
-use crate::config::{self, Sets};
+use crate::config;
 use crate::message::Composer;
 use crate::options::{KafkaOptions, Transactions};
-use crate::topics::{self, Limits};
+use crate::topics::{self, TopicLimits};
 
 /// A transactional producer, and what is known of its last transaction.
 pub(super) struct Desk {
@@ -23,21 +23,18 @@ pub(super) struct Desk {
     transactions: Transactions,
     composer: Composer,
     keys: Keys,
-    me: Owner,
-    session: Option<Session>,
-    is_replicated: bool,
-    /// What the topics were said to take, and when.
-    known: Option<(Arc<Limits>, Instant)>,
-    /// How many transactions and beginnings there were.
-    count: u64,
-    /// Somebody has begun under this transactional id before, as far as this sink knows: itself.
-    has_begun: bool,
-    /// Another has begun after this sink, and owns the transactional id now.
+    /// Who this is, once it has begun.
+    me: Option<Owner>,
+    /// Another has begun after this one, and the transactional id is its own now.
     taken_over: Option<Fault>,
+    session: Option<Session>,
+    /// What the topics were said to take, and when.
+    known: Option<(Arc<TopicLimits>, Instant)>,
+    /// How many names were given.
+    count: u64,
     in_doubt: Option<InDoubt>,
-    /// The first records of what the lane sends next that turned out to be written.
+    /// Records that the lane sends again next, and that turned out to be written.
     written: VecDeque<RecordId>,
-    sets: Sets,
     /// Producers that were thrown away for a failure.
     rebuilds: u64,
 }
@@ -46,8 +43,8 @@ type RecordId = [u8; 16];
 
 /// A transaction of which nobody knows whether it was committed.
 struct InDoubt {
-    word: Word,
-    records: Vec<RecordId>,
+    name: Name,
+    records: VecDeque<RecordId>,
 }
 
 /// What was worked on.
@@ -63,23 +60,20 @@ impl Desk {
             options,
             keys: Keys::new(&transactions.id),
             transactions: transactions.clone(),
-            me: Owner::new(),
+            me: None,
+            taken_over: None,
             session: None,
-            is_replicated: false,
             known: None,
             count: 0,
-            has_begun: false,
-            taken_over: None,
             in_doubt: None,
             written: VecDeque::new(),
-            sets: Sets::Large,
             rebuilds: 0,
         }
     }
 
     /// Whether what is committed is on two replicas or more.
     pub(super) fn is_replicated(&self) -> bool {
-        self.is_replicated
+        self.session.as_ref().is_some_and(|session| session.limits.is_replicated())
     }
 
     /// The marks that were committed last.
@@ -95,47 +89,42 @@ impl Desk {
 
     /// Writes a batch with its marks, all or nothing.
     pub(super) fn deliver(&mut self, batch: &Batch) -> Fates {
-        if let Err(fault) = self.begin_where_needed() {
+        if self.session.is_none()
+            && let Err(fault) = self.begin()
+        {
             return Fates::Open(fault);
         }
-        let skipped = self.skip_written(&batch.records);
-        let records = &batch.records[skipped..];
-        if records.is_empty() {
+        if self.is_written(&batch.records) {
             return Fates::Settled;
         }
-        let unfit = self.unfit(records);
-        if !unfit.is_empty() {
-            return refusing(records.len(), skipped, &unfit);
+        let Some(session) = &self.session else { return Fates::Open(Fault::retry("failed to keep a Kafka producer")) };
+        // The lane sends halves of what is refused, down to the one record, without a wait.
+        if let Some(reason) = batch.records.iter().find_map(|record| self.composer.unfit(record, &session.limits)) {
+            return Fates::Open(Fault::reject(reason));
         }
-        self.write(records, skipped, &batch.marks)
+        self.write(batch)
     }
 
-    fn write(&mut self, records: &[Record], skipped: usize, marks: &[Mark]) -> Fates {
-        let Some(session) = &self.session else { return Fates::Open(Fault::retry("failed to keep a Kafka producer")) };
+    fn write(&mut self, batch: &Batch) -> Fates {
+        let (Some(session), Some(me)) = (&self.session, self.me) else {
+            return Fates::Open(Fault::retry("failed to keep a Kafka producer"));
+        };
         self.count += 1;
-        let word = self.me.word(self.count);
-        let content = Content { records, marks, word: (&self.keys.last(), &word) };
+        let (key, name) = (self.keys.last(), me.name(self.count));
+        let content = Content { records: &batch.records, marks: &batch.marks, name: (&key, &name) };
         match session.write(&content, &self.composer, &self.keys, &self.transactions.marks_topic) {
-            Ok(()) => {
-                self.send_in_large_sets();
-                Fates::Settled
-            }
-            Err(Ended::Aborted(fault)) => Fates::Open(fault),
-            Err(Ended::Refused(failures)) => {
-                let reason = |code| format!("the broker refuses it: {code}");
-                let refused: Vec<_> = failures.iter().map(|failure| (failure.record, reason(failure.code))).collect();
-                refusing(records.len(), skipped, &refused)
-            }
-            Err(Ended::SetRefused(fault)) => {
-                // One record at a time, the guilty one shows.
-                // A topic may take less than it did.
-                (self.sets, self.session, self.known) = (Sets::Single, None, None);
+            Ok(()) => Fates::Settled,
+            Err(Ended::Aborted(fault)) => {
+                if fault.verdict() == Verdict::Reject {
+                    // What was refused has left a gap in the producer's numbers, and its topic may take less than it did.
+                    (self.session, self.known) = (None, None);
+                }
                 Fates::Open(fault)
             }
             Err(Ended::Unknown(fault)) => {
                 self.throw_away(&fault);
-                self.in_doubt = Some(InDoubt { word, records: records.iter().map(|record| record.id).collect() });
-                self.find_out(records, fault)
+                self.in_doubt = Some(InDoubt { name, records: ids(&batch.records) });
+                self.find_out(&batch.records, fault)
             }
         }
     }
@@ -143,7 +132,7 @@ impl Desk {
     /// Looks at once whether a transaction was committed; where that cannot be, before anything else is written.
     fn find_out(&mut self, records: &[Record], fault: Fault) -> Fates {
         match self.begin() {
-            Ok(_) if self.skip_written(records) == records.len() => Fates::Settled,
+            Ok(_) if self.is_written(records) => Fates::Settled,
             Ok(_) => Fates::Open(fault),
             Err(fault) => Fates::Open(fault),
         }
@@ -156,41 +145,60 @@ impl Desk {
         tracing::warn!(rebuilds = self.rebuilds, error, "a Kafka producer has failed and is made anew");
     }
 
-    /// A record that was refused has gone: sets may be large again.
-    fn send_in_large_sets(&mut self) {
-        if self.sets == Sets::Single {
-            (self.sets, self.session) = (Sets::Large, None);
-        }
-    }
-
-    fn begin_where_needed(&mut self) -> Result<(), Fault> {
-        if self.session.is_some() { Ok(()) } else { self.begin().map(drop) }
-    }
-
     /// Makes a producer, which ends whatever has this transactional id, and finds out what was committed under it.
     fn begin(&mut self) -> Result<Values, Fault> {
-        self.see_whether_another_has_begun()?;
-        let topic = self.transactions.marks_topic.clone();
-        if !self.has_begun {
-            topic::ensure(&self.options, &topic)?;
+        if let Some(fault) = &self.taken_over {
+            return Err(fault.clone());
         }
+        let topic = self.transactions.marks_topic.clone();
+        let me = self.introduce(&topic)?;
         let limits = self.limits()?;
-        self.is_replicated = limits.is_replicated();
-        let session = Session::open(&self.options, &self.transactions, limits, self.sets)?;
-        // What was committed under this id stands before this word, and nothing can be added any more.
+        let session = Session::open(&self.options, &self.transactions, limits)?;
+        // What was committed under this id stands before this name, and nothing can be added any more.
         self.count += 1;
-        let (key, word) = (self.keys.owner(), self.me.word(self.count));
-        let content = Content { word: (&key, &word), ..Content::default() };
+        let (key, name) = (self.keys.owner(), me.name(self.count));
+        let content = Content { name: (&key, &name), ..Content::default() };
         session.write(&content, &self.composer, &self.keys, &topic).map_err(Ended::into_fault)?;
-        self.has_begun = true;
-        let values = topic::read_up_to(&self.options, &topic, (&key, &word))?;
+        let mut latest = me;
+        let values = topic::read_up_to(&self.options, &topic, (&key, &name), |shown, value| {
+            if shown == key {
+                latest = Owner::of(value).map_or(latest, |owner| latest.max(owner));
+            }
+        })?;
+        self.step_back(me, Some(latest))?;
         self.resolve(&values);
         self.session = Some(session);
         Ok(values)
     }
 
+    /// Who this is: the latest of all when it first begins. Later it looks first whether another has begun since: one
+    /// that was stopped for long must not push out the one that took over from it.
+    fn introduce(&mut self, topic: &str) -> Result<Owner, Fault> {
+        if self.me.is_none() {
+            topic::ensure(&self.options, topic)?;
+        }
+        let last = topic::last(&self.options, topic, &self.keys.owner())?.as_deref().and_then(Owner::of);
+        let me = *self.me.get_or_insert_with(|| Owner::after(last));
+        self.step_back(me, last)?;
+        Ok(me)
+    }
+
+    /// Halts for good where another has begun after this one.
+    fn step_back(&mut self, me: Owner, latest: Option<Owner>) -> Result<(), Fault> {
+        if latest.is_none_or(|latest| latest <= me) {
+            return Ok(());
+        }
+        let id = &self.transactions.id;
+        let what = format!("failed to write: fenced off by another instance with the transactional id {id}");
+        let advice = "Let one instance alone write to this sink, or give each a `transactional_id` of its own; then start \
+                      this one again.";
+        let fault = Fault::halt(what).advise(advice);
+        self.taken_over = Some(fault.clone());
+        Err(fault)
+    }
+
     /// What the topics take.
-    fn limits(&mut self) -> Result<Arc<Limits>, Fault> {
+    fn limits(&mut self) -> Result<Arc<TopicLimits>, Fault> {
         if let Some((limits, _)) = self.known.as_ref().filter(|(_, since)| since.elapsed() < KNOWN_FOR) {
             return Ok(Arc::clone(limits));
         }
@@ -198,7 +206,7 @@ impl Desk {
         let marks_topic = self.transactions.marks_topic.as_str();
         let topics: Vec<&str> = self.composer.topics().into_iter().chain([marks_topic]).collect();
         let limits = Arc::new(topics::describe(&self.options, &connection, &topics));
-        if limits.only_deletes(marks_topic) {
+        if limits.deletes(marks_topic) {
             // In time it would forget what was written, which then went again.
             let advice = "Set `cleanup.policy=compact` on it, or name another topic in `marks_topic`.";
             let what = format!("failed to rely on the topic of marks {marks_topic}: it deletes what is old");
@@ -208,85 +216,44 @@ impl Desk {
         Ok(limits)
     }
 
-    /// A sink that was stopped for long must not push out the one that took over from it.
-    fn see_whether_another_has_begun(&mut self) -> Result<(), Fault> {
-        if let Some(fault) = &self.taken_over {
-            return Err(fault.clone());
-        }
-        if !self.has_begun {
-            return Ok(());
-        }
-        let last = topic::last(&self.options, &self.transactions.marks_topic, &self.keys.owner())?;
-        if last.as_deref().and_then(Owner::of).is_none_or(|owner| owner <= self.me) {
-            return Ok(());
-        }
-        let what = format!(
-            "failed to write: fenced off by another instance with the transactional id {}",
-            self.transactions.id
-        );
-        let advice = "Let one instance alone write to this sink, or give each a `transactional_id` of its own; then start \
-                      this one again.";
-        let fault = Fault::halt(what).advise(advice);
-        self.taken_over = Some(fault.clone());
-        Err(fault)
-    }
-
-    /// Decides what was in doubt, by the word of the last transaction.
+    /// Decides what was in doubt, by the name of the last transaction.
     fn resolve(&mut self, values: &Values) {
         let Some(doubt) = self.in_doubt.take() else { return };
-        if values.get(&self.keys.last()).is_some_and(|last| *last == doubt.word) {
-            self.written = doubt.records.into();
+        if values.get(&self.keys.last()).is_some_and(|last| *last == doubt.name) {
+            self.written = doubt.records;
         }
     }
 
     /// These records were written, though the lane was told that they are open.
     pub(super) fn has_written(&mut self, records: &[Record]) {
-        self.written = records.iter().map(|record| record.id).collect();
+        self.written = ids(records);
     }
 
-    /// How many of the first records are written already. The lane sends again what is open in its old order.
-    fn skip_written(&mut self, records: &[Record]) -> usize {
-        let mut skipped = 0;
-        while let (Some(record), Some(written)) = (records.get(skipped), self.written.front()) {
-            if record.id != *written {
-                tracing::error!("a lane has not sent again what was open, some of it may be there twice");
-                self.written.clear();
-                break;
-            }
-            self.written.pop_front();
-            skipped += 1;
+    /// Whether all of a batch is written already. The lane sends again what is open in its old order, in the same
+    /// batches or in parts of them.
+    fn is_written(&mut self, records: &[Record]) -> bool {
+        if self.written.is_empty() {
+            return false;
         }
-        skipped
-    }
-
-    /// Which records no topic takes, and why.
-    fn unfit(&self, records: &[Record]) -> Vec<(usize, String)> {
-        let Some(session) = &self.session else { return Vec::new() };
-        let unfit = |(index, record)| Some((index, self.composer.unfit(record, &session.limits)?));
-        records.iter().enumerate().filter_map(unfit).collect()
+        let is_next = self.written.len() >= records.len()
+            && records.iter().zip(&self.written).all(|(record, written)| record.id == *written);
+        if is_next {
+            self.written.drain(..records.len());
+        } else {
+            tracing::error!("a lane has not sent again what was open, some of it may be there twice");
+            self.written.clear();
+        }
+        is_next
     }
 }
 
 impl Ended {
     fn into_fault(self) -> Fault {
-        match self {
-            Self::Aborted(fault) | Self::SetRefused(fault) | Self::Unknown(fault) => fault,
-            Self::Refused(_) => {
-                Fault::halt("failed to write to the topic of marks: its brokers refuse what stands there")
-            }
-        }
+        let (Self::Aborted(fault) | Self::Unknown(fault)) = self;
+        fault
     }
 }
 
-/// Some records are refused; the others were not written with them. The leading ones were before.
-fn refusing(records: usize, skipped: usize, refused: &[(usize, String)]) -> Fates {
-    let open = || Fate::Open(Fault::retry("failed to write what was to be committed with a record that is refused"));
-    let mut fates: Vec<Fate> = (0..skipped).map(|_| Fate::Settled).collect();
-    fates.extend((0..records).map(|_| open()));
-    for (index, reason) in refused {
-        if let Some(fate) = fates.get_mut(skipped + index) {
-            *fate = Fate::Refused(reason.clone());
-        }
-    }
-    Fates::Each(fates)
+fn ids(records: &[Record]) -> VecDeque<RecordId> {
+    records.iter().map(|record| record.id).collect()
 }

@@ -2,37 +2,40 @@
 
 use chrono::Utc;
 
-/// Whoever writes under a transactional id. Of two, the one that began later is the rightful one.
+/// Whoever writes under a transactional id. Of two, the one that began later is the rightful one, and the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Owner([u8; 16]);
 
 impl Owner {
-    /// One that begins now, unlike any other.
-    pub(super) fn new() -> Self {
-        let mut bytes = [0; 16];
-        let (since, random) = bytes.split_at_mut(8);
-        since.copy_from_slice(&Utc::now().timestamp_millis().to_be_bytes());
-        random.copy_from_slice(&fastrand::u64(..).to_be_bytes());
-        Self(bytes)
+    /// One that begins now, after the last one, whatever its clock said, and unlike any other.
+    pub(super) fn after(last: Option<Self>) -> Self {
+        let now = Utc::now().timestamp_millis().unsigned_abs();
+        let since = last.map_or(now, |last| now.max(last.since() + 1));
+        Self((u128::from(since) << 64 | u128::from(fastrand::u64(..))).to_be_bytes())
     }
 
-    /// The one that a written word names.
-    pub(super) fn of(word: &[u8]) -> Option<Self> {
-        word.first_chunk().map(|bytes| Self(*bytes))
+    /// When it began, in milliseconds since 1970.
+    fn since(self) -> u64 {
+        (u128::from_be_bytes(self.0) >> 64) as u64
     }
 
-    /// A word that names this owner and something of its own.
-    pub(super) fn word(self, number: u64) -> Word {
-        let mut word = [0; 24];
-        let (owner, numbered) = word.split_at_mut(16);
+    /// The one that a name is of.
+    pub(super) fn of(name: &[u8]) -> Option<Self> {
+        name.first_chunk().map(|bytes| Self(*bytes))
+    }
+
+    /// A name for something of its own.
+    pub(super) fn name(self, number: u64) -> Name {
+        let mut name = [0; 24];
+        let (owner, numbered) = name.split_at_mut(16);
         owner.copy_from_slice(&self.0);
         numbered.copy_from_slice(&number.to_be_bytes());
-        word
+        name
     }
 }
 
 /// Names a transaction, or one beginning of an owner.
-pub(super) type Word = [u8; 24];
+pub(super) type Name = [u8; 24];
 
 /// The keys of one transactional id.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ impl Keys {
         format!("{}/owner", self.0).into_bytes()
     }
 
-    /// The key under which every transaction writes its word.
+    /// The key under which every transaction writes its name.
     pub(super) fn last(&self) -> Vec<u8> {
         format!("{}/last", self.0).into_bytes()
     }
@@ -80,12 +83,13 @@ mod tests {
         assert_eq!(Keys::new("atp").lane_key(&keys.mark(b"queue 1")), None);
     }
 
-    /// Guarantee: a word says whose it is, and of two owners the later one is the greater.
+    /// Guarantee: a name says whose it is, and of two owners the later one is the greater.
     #[test]
-    fn a_word_names_its_owner() {
-        let (first, second) = (Owner([1; 16]), Owner([2; 16]));
-        assert_eq!(Owner::of(&first.word(7)), Some(first));
+    fn a_name_says_whose_it_is() {
+        let first = Owner::after(None);
+        let second = Owner::after(Some(first));
+        assert_eq!(Owner::of(&first.name(7)), Some(first));
         assert!(second > first);
-        assert_ne!(first.word(1), first.word(2));
+        assert_ne!(first.name(1), first.name(2));
     }
 }

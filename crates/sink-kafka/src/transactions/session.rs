@@ -14,27 +14,22 @@ use super::names::Keys;
 use super::topic::PARTITION;
 use crate::classify::{self, Asks, classify};
 use crate::config::{self, Sets};
-use crate::flights::{Failure, Flights, number};
+use crate::flights::{Flights, number};
 use crate::message::{Composer, Parts};
 use crate::options::{KafkaOptions, Transactions};
-use crate::topics::Limits;
+use crate::topics::TopicLimits;
 use crate::watch::Watch;
 
 /// A producer whose transactional id is its own until another begins with it.
 pub(super) struct Session {
     inner: ThreadedProducer<Watch>,
-    pub(super) limits: Arc<Limits>,
-    sets: Sets,
+    pub(super) limits: Arc<TopicLimits>,
 }
 
 /// How a transaction ended that was not committed.
 pub(super) enum Ended {
     /// None of it will ever be seen. The producer goes on.
     Aborted(Fault),
-    /// Brokers refuse these records of it, and none of it will ever be seen.
-    Refused(Vec<Failure>),
-    /// Brokers refuse a set of its records, and none of it will ever be seen. One of them is to blame.
-    SetRefused(Fault),
     /// Nobody knows whether it was committed. The producer is to be thrown away.
     Unknown(Fault),
 }
@@ -45,7 +40,7 @@ pub(super) struct Content<'a> {
     pub(super) records: &'a [Record],
     pub(super) marks: &'a [Mark],
     /// A key and a value of our own.
-    pub(super) word: (&'a [u8], &'a [u8]),
+    pub(super) name: (&'a [u8], &'a [u8]),
 }
 
 impl Session {
@@ -56,15 +51,14 @@ impl Session {
     pub(super) fn open(
         options: &KafkaOptions,
         transactions: &Transactions,
-        limits: Arc<Limits>,
-        sets: Sets,
+        limits: Arc<TopicLimits>,
     ) -> Result<Self, Fault> {
-        let config = config::transactional(config::connection(options)?, options, &transactions.id, &limits, sets);
+        let config = config::transactional(config::connection(options)?, options, &transactions.id, &limits);
         // Nobody listens: a transaction is waited for as a whole.
         let (told, _) = unbounded_channel();
-        let watch = Watch::new(Flights::new(1, sets, told), config::tokens(options));
+        let watch = Watch::new(Flights::new(1, Sets::Large, told), config::tokens(options));
         let inner = config.create_with_context(watch).map_err(|error| config::not_taken(&error))?;
-        let session = Self { inner, limits, sets };
+        let session = Self { inner, limits };
         let until = Instant::now() + INITIALISED_WITHIN;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -86,8 +80,9 @@ impl Session {
     ) -> Result<(), Ended> {
         let begun = self.inner.begin_transaction();
         begun.map_err(|error| Ended::Unknown(self.fault("failed to begin a transaction", &error)))?;
+        let records = content.records.len();
         if let Err(error) = self.send(content, composer, keys, topic) {
-            return Err(self.abort(&error));
+            return Err(self.abort(records, &error));
         }
         let until = Instant::now() + COMMITTED_WITHIN;
         loop {
@@ -98,8 +93,10 @@ impl Session {
                 Err(error) => error,
             };
             return Err(match &error {
-                KafkaError::Flush(_) => self.abort(&error),
-                KafkaError::Transaction(inner) if !inner.is_fatal() && inner.txn_requires_abort() => self.abort(&error),
+                KafkaError::Flush(_) => self.abort(records, &error),
+                KafkaError::Transaction(inner) if !inner.is_fatal() && inner.txn_requires_abort() => {
+                    self.abort(records, &error)
+                }
                 error if is_retriable(error) && !left.is_zero() => continue,
                 _ => Ended::Unknown(self.fault(COMMIT, &error)),
             });
@@ -123,36 +120,44 @@ impl Session {
         for mark in content.marks {
             keep(&keys.mark(&mark.key), &mark.value)?;
         }
-        keep(content.word.0, content.word.1)
+        keep(content.name.0, content.name.1)
     }
 
-    fn abort(&self, error: &KafkaError) -> Ended {
-        let flights = &self.inner.context().flights;
-        let cause = flights.cause();
-        let fault = match cause {
-            Some(code) => classify::fault(COMMIT, code, code.to_string()),
-            None => self.fault(COMMIT, error),
-        };
+    fn abort(&self, records: usize, error: &KafkaError) -> Ended {
         let until = Instant::now() + ABORTED_WITHIN;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.inner.abort_transaction(left) {
-                Ok(()) => break,
+                Ok(()) => return Ended::Aborted(self.why_aborted(records, error)),
                 Err(error) if is_retriable(&error) && !left.is_zero() => {}
-                // What is not committed by us is by nobody; but whether another has taken over is to be found out.
-                Err(_) => return Ended::Unknown(fault),
+                // It cannot have been committed by us; but whether another has taken over is to be found out.
+                Err(_) => return Ended::Unknown(self.why_aborted(records, error)),
             }
         }
-        let refused: Vec<Failure> = flights.failed(0).into_iter().filter(|failure| failure.refused).collect();
-        match cause.map(classify) {
-            _ if !refused.is_empty() => Ended::Refused(refused),
-            Some(Asks::Refuse) if self.sets == Sets::Large => Ended::SetRefused(fault),
-            _ => Ended::Aborted(fault),
+    }
+
+    /// The fault of the first message that failed by itself, else that of the transaction. The first so many messages
+    /// are records; those behind are marks.
+    fn why_aborted(&self, records: usize, error: &KafkaError) -> Fault {
+        // What is purged has fallen with something else.
+        let is_purged = |code| matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight);
+        let failed = self.inner.context().flights.failed(0);
+        let guilty = failed.iter().find(|failure| !is_purged(failure.code));
+        let code = guilty.map_or_else(|| code(error), |guilty| guilty.code);
+        match classify(code) {
+            Asks::Refuse if guilty.is_some_and(|guilty| guilty.record >= records) => {
+                let advice = "Look at `max.message.bytes` and `cleanup.policy` of `marks_topic`.";
+                Fault::halt("failed to write to the topic of marks").caused_by(code.to_string()).advise(advice)
+            }
+            // One of a set is to blame: the lane sends halves, down to the one.
+            Asks::Refuse => Fault::reject(format!("the broker refuses it: {code}")),
+            _ if guilty.is_some() => classify::fault(COMMIT, code, code.to_string()),
+            _ => self.fault(COMMIT, error),
         }
     }
 
     fn fault(&self, what: &str, error: &KafkaError) -> Fault {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        let code = code(error);
         match (self.inner.client().fatal_error(), self.inner.context().last_complaint()) {
             (Some((code, reason)), _) => classify::fault(what, code, reason),
             // That time is over says less than what connections fail of.
@@ -162,6 +167,10 @@ impl Session {
             _ => classify::fault(what, code, error.to_string()),
         }
     }
+}
+
+fn code(error: &KafkaError) -> RDKafkaErrorCode {
+    error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)
 }
 
 fn is_retriable(error: &KafkaError) -> bool {

@@ -71,14 +71,21 @@ async fn create(admin: &AdminClient<Quiet>, topic: &str) -> Result<(), RDKafkaEr
     created.into_iter().try_for_each(|topic| topic.map(drop).map_err(|(_, code)| code))
 }
 
-/// Reads what was committed up to a message of our own. It blocks.
+/// Reads what was committed up to a message of our own, and shows each message on the way. It blocks.
 ///
 /// # Errors
 /// The topic cannot be read, or the message did not come.
-pub(super) fn read_up_to(options: &KafkaOptions, topic: &str, own: (&[u8], &[u8])) -> Result<Values, Fault> {
+pub(super) fn read_up_to(
+    options: &KafkaOptions,
+    topic: &str,
+    own: (&[u8], &[u8]),
+    mut show: impl FnMut(&[u8], &[u8]),
+) -> Result<Values, Fault> {
     let mut values = Values::new();
-    let reading = read(options, topic, "read_committed", |message| {
+    let consumer = consumer(options, "read_committed")?;
+    let reading = read(&consumer, topic, false, |message| {
         let (key, value) = (message.key().unwrap_or_default(), message.payload());
+        show(key, value.unwrap_or_default());
         match value {
             Some(value) => values.insert(key.to_vec(), value.to_vec()),
             None => values.remove(key),
@@ -94,31 +101,33 @@ pub(super) fn read_up_to(options: &KafkaOptions, topic: &str, own: (&[u8], &[u8]
 /// The topic cannot be read.
 pub(super) fn last(options: &KafkaOptions, topic: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
     let mut last = None;
-    let reading = read(options, topic, "read_uncommitted", |message| {
+    let consumer = consumer(options, "read_uncommitted")?;
+    let reading = read(&consumer, topic, true, |message| {
         if message.key() == Some(key) {
             last = message.payload().map(<[u8]>::to_vec);
         }
         false
     });
-    match reading {
-        Ok(()) | Err(KafkaError::PartitionEOF(_)) => Ok(last),
-        Err(error) => Err(fault(topic, &error)),
-    }
+    reading.map_err(|error| fault(topic, &error)).map(|()| last)
 }
 
-/// Reads until a message is the one that is looked for. Ends with [`KafkaError::PartitionEOF`] where the end comes
-/// first and uncommitted messages are read: committed ones may end before an open transaction, which passes.
-fn read(
-    options: &KafkaOptions,
-    topic: &str,
-    isolation: &str,
-    mut is_last: impl FnMut(&BorrowedMessage<'_>) -> bool,
-) -> KafkaResult<()> {
-    let mut config = config::connection(options).map_err(|fault| KafkaError::ClientCreation(fault.to_string()))?;
+fn consumer(options: &KafkaOptions, isolation: &str) -> Result<BaseConsumer<Reading>, Fault> {
+    let mut config = config::connection(options)?;
     // Nothing is kept for the group: every reading begins at the beginning.
     config.set("group.id", "atp-forwarder-marks").set("enable.auto.commit", "false");
-    config.set("isolation.level", isolation).set("enable.partition.eof", "true");
-    let consumer: BaseConsumer<Reading> = config.create_with_context(Reading { tokens: config::tokens(options) })?;
+    config.set("auto.offset.reset", "earliest").set("isolation.level", isolation).set("enable.partition.eof", "true");
+    let reading = Reading { tokens: config::tokens(options) };
+    config.create_with_context(reading).map_err(|error| config::not_taken(&error))
+}
+
+/// Reads until a message is the one that is looked for, or until the end where that is enough. Committed messages may
+/// end before an open transaction of another lane; that passes.
+fn read(
+    consumer: &BaseConsumer<Reading>,
+    topic: &str,
+    to_the_end: bool,
+    mut is_last: impl FnMut(&BorrowedMessage<'_>) -> bool,
+) -> KafkaResult<()> {
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, PARTITION, Offset::Beginning)?;
     consumer.assign(&assignment)?;
@@ -127,7 +136,7 @@ fn read(
         match consumer.poll(until.saturating_duration_since(Instant::now())) {
             Some(Ok(message)) if is_last(&message) => return Ok(()),
             Some(Ok(_)) => until = Instant::now() + SILENT_FOR,
-            Some(Err(end @ KafkaError::PartitionEOF(_))) if isolation == "read_uncommitted" => return Err(end),
+            Some(Err(KafkaError::PartitionEOF(_))) if to_the_end => return Ok(()),
             Some(Err(error)) if is_final(&error) => return Err(error),
             // A connection that was lost is made anew.
             Some(Err(_)) => {}

@@ -11,6 +11,8 @@ mod lane;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fault::Verdict;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use sink::suite::{Harness, batch, record};
 use sink::{Batch, Fate, Fates, Mark, Sink, Word};
 use sink_kafka::{KafkaOptions, KafkaSink, Transactions};
@@ -49,6 +51,37 @@ async fn the_idempotent_sink_passes_the_suite() {
 async fn the_transactional_sink_passes_the_suite() {
     let cluster = Cluster::start(TOPIC, 1).await;
     sink::suite::run(&mut Mock { options: cluster.transactional(), cluster }).await;
+}
+
+/// Scenario: a batch with a record that is too large, or that the broker refuses, and one behind it. Guarantee: the lane
+/// is told to send halves of it, with the reason; nothing of it is written, nor of what stands behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_refused_is_halved_and_holds_back_what_is_behind() {
+    for is_too_large in [true, false] {
+        let cluster = Cluster::start(TOPIC, 1).await;
+        let mut sink = sink_kafka::open(&cluster.transactional()).unwrap();
+        sink.marks().await.unwrap();
+        let guilty = if is_too_large { record(&"x".repeat(1_000_000)) } else { record("guilty") };
+        if !is_too_large {
+            let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD];
+            cluster.ask(move |mock| mock.request_errors(RDKafkaApiKey::Produce, &refusals)).await;
+        }
+        sink.send(batch(1, vec![record("before"), guilty])).await.unwrap();
+        sink.send(batch(2, vec![record("behind")])).await.unwrap();
+        let Fates::Open(fault) = sink.answer().await.fates else { panic!("nothing of it is written") };
+        assert_eq!(fault.verdict(), Verdict::Reject, "{fault:?}");
+        let reason = if is_too_large { "max.message.bytes" } else { "the broker refuses it" };
+        assert!(fault.what().contains(reason), "{fault:?}");
+        let Fates::Open(fault) = sink.answer().await.fates else { panic!("it stood behind another") };
+        assert_eq!(fault.verdict(), Verdict::Retry, "{fault:?}");
+        if is_too_large {
+            // What the mock was sent it shows, though it was aborted.
+            assert_eq!(cluster.arrived().await, Vec::<Vec<u8>>::new());
+        }
+        sink.send(batch(3, vec![record("again")])).await.unwrap();
+        let fates = sink.answer().await.fates;
+        assert!(matches!(fates, Fates::Settled), "{fates:?}");
+    }
 }
 
 /// Guarantee: marks are given back as they were written last, to whoever begins with the same transactional id.
