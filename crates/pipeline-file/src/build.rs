@@ -4,6 +4,7 @@
 //! What cannot be built is given up with [`Told`] in hand, the proof that its fault was told: nothing is left out of a
 //! plan in silence.
 
+mod admin;
 mod format;
 mod journal;
 mod kafka;
@@ -32,9 +33,10 @@ pub(crate) fn build(file: File, root: &Node, environment: &Environment, report: 
     let tenants = build.tenants(&file);
     let journal = build.journal(file.journal.unwrap_or_default(), &tenants);
     let sinks = build.sinks(file.sinks, &tenants);
+    let admin = build.admin(file.admin);
     match build.report.told() {
         Some(told) => Err(told),
-        None => Ok(Plan { tenants, journal, sinks }),
+        None => Ok(Plan { tenants, journal, sinks, admin }),
     }
 }
 

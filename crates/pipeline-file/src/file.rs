@@ -2,6 +2,7 @@
 //! descriptions. Every key is optional here though the schema may require it: a value with a fault is taken out before
 //! these are made, so that all that stands beside it is still checked.
 
+mod admin;
 mod format;
 mod kafka;
 mod local_file;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use self::admin::Admin;
 pub(crate) use self::format::{CefKeys, Envelope, Format, FormatKeys, FormatName, LeefKeys};
 pub(crate) use self::kafka::{Kafka, KafkaProfile, KafkaTls, SettingValue};
 pub(crate) use self::local_file::{Compress, SinkFile, SinkRotate};
@@ -105,6 +107,8 @@ pub(crate) struct File {
     /// Where alerts go, by name.
     #[serde(default)]
     pub(crate) sinks: Named<Sink>,
+    /// Where monitoring reads how it goes. Unset nothing is listened to.
+    pub(crate) admin: Option<Admin>,
 }
 
 /// What holds for all that say nothing else.

@@ -24,7 +24,6 @@ const LATER: &[Later] = &[
     key("http", ""),
     key("tenants_dir", "write the tenants under `tenants`"),
     key("shard", "give each process the tenants it serves"),
-    key("admin", ""),
     key("credentials.*.certificate", USE_A_SECRET),
     key("credentials.*.federated_token", USE_A_SECRET),
     key("credentials.*.managed_identity", USE_A_SECRET),

@@ -7,6 +7,7 @@ mod splunk_hec;
 mod syslog;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,15 @@ pub struct Plan {
     pub journal: JournalPlan,
     /// The sinks that are enabled, in the order of their names.
     pub sinks: Vec<SinkPlan>,
+    /// What is listened to for monitoring; `None` for nothing.
+    pub admin: Option<AdminPlan>,
+}
+
+/// What is listened to for monitoring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdminPlan {
+    /// The address, loopback or not; its port is not 0.
+    pub listen: SocketAddr,
 }
 
 /// One tenant.

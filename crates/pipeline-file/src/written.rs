@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-pub(crate) use self::address::{CollectorUrl, Endpoint, is_loopback};
+pub(crate) use self::address::{CollectorUrl, Endpoint, ListenAddress, is_loopback};
 pub(crate) use self::amount::{Begin, Bytes, PerSecond, Percentage, Size, Span, Unit};
 pub(crate) use self::format::Delimiter;
 pub(crate) use self::kafka::{Broker, KafkaName, SettingText, TokenUrl};
@@ -119,6 +119,7 @@ pub(crate) fn wrong_form(format: &str, text: &str, least: Option<&str>, most: Op
         Guid::FORMAT => Guid::read(text).err(),
         KafkaName::FORMAT => KafkaName::read(text).err(),
         KeepRotated::FORMAT => KeepRotated::read(text).err(),
+        ListenAddress::FORMAT => ListenAddress::read(text).err(),
         MessageId::FORMAT => MessageId::read(text).err(),
         Name::FORMAT => Name::read(text).err(),
         NonEmpty::FORMAT => NonEmpty::read(text).err(),

@@ -52,6 +52,7 @@ fn the_example_loads() {
     let DestinationPlan::Kafka(hub) = &sink("event-hub").destination else { panic!("Kafka") };
     assert_eq!((hub.profile, hub.tls.is_some()), (KafkaProfilePlan::EventHubs, true));
     assert_eq!(sink("terminal").destination, DestinationPlan::StandardOutput);
+    assert_eq!(plan.admin.map(|admin| admin.listen.port()), Some(8_686));
 }
 
 /// The smallest useful file, which stands in the example's first comment, loads as well.

@@ -64,6 +64,17 @@ fn defaults_hold() {
     assert_eq!((sink.per, sink.max_bytes), (PerPlan::Alert, None));
     assert_eq!(sink.format, FormatPlan::Cef(CefPlan::default()));
     assert_eq!(sink.destination, DestinationPlan::StandardOutput);
+    assert_eq!(plan.admin, None, "nothing is listened to that was not asked for");
+}
+
+/// Metrics are read on the address that was named, loopback or not.
+#[test]
+fn an_admin_address_is_listened_to() {
+    for listen in ["127.0.0.1:8686", "[::1]:9", "0.0.0.0:8686"] {
+        let text = file("", MDE, TO_TERMINAL) + &format!("admin: {{ listen: '{listen}' }}\n");
+        let admin = plan_in(&text, &environment()).admin.unwrap();
+        assert_eq!(admin.listen.to_string(), listen);
+    }
 }
 
 /// The defaults that the schema shows to editors are those that hold: written out, they change nothing.

@@ -1,6 +1,6 @@
-//! Addresses of Entra and Defender, and of collectors.
+//! Addresses of Entra and Defender, of collectors, and our own.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};
 
@@ -41,6 +41,21 @@ impl Form for CollectorUrl {
         let url = url.ok_or("not the URL of a collector; it looks like https://splunk.example:8088")?;
         check_parts(&url)?;
         Ok(url)
+    }
+}
+
+/// An IP address of this machine and a port to listen on. No name: what it means may change, and be several addresses.
+pub(crate) struct ListenAddress;
+
+impl Form for ListenAddress {
+    type Value = SocketAddr;
+    const FORMAT: &'static str = "listen-address";
+    const PATTERN: &'static str = "^([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]+$";
+
+    fn read(text: &str) -> Result<SocketAddr, String> {
+        let address: Option<SocketAddr> = text.parse().ok().filter(|address: &SocketAddr| address.port() > 0);
+        let shape = "not an IP address and a port to listen on; it looks like 127.0.0.1:8686, or [::1]:8686";
+        address.ok_or_else(|| shape.to_owned())
     }
 }
 
@@ -115,6 +130,18 @@ mod tests {
         {
             let message = CollectorUrl::read(wrong).unwrap_err();
             assert!(!message.contains("CANARY"), "{message}");
+        }
+    }
+
+    /// An address to listen on is an IP address and a port that monitoring can know.
+    #[test]
+    fn addresses_to_listen_on_are_checked() {
+        for good in ["127.0.0.1:8686", "0.0.0.0:1", "[::1]:8686", "[::]:65535"] {
+            assert_eq!(ListenAddress::read(good).map(|address| address.to_string()), Ok(good.to_owned()));
+        }
+        for wrong in ["localhost:8686", "127.0.0.1", ":8686", "127.0.0.1:0", "::1:8686", "127.0.0.1:65536", "8686", ""]
+        {
+            assert!(ListenAddress::read(wrong).is_err(), "{wrong}");
         }
     }
 
