@@ -101,8 +101,7 @@ impl Forwarder {
         sources: &mut Sources,
         status: &mut Status,
     ) -> Intake {
-        let name = format!("{}/{}", tenant.name, source.name);
-        let feed_status = Arc::new(FeedStatus { name, ..FeedStatus::default() });
+        let feed_status = Arc::new(FeedStatus::new(&tenant.name, &source.name));
         status.feeds.push(Arc::clone(&feed_status));
         Intake {
             journal: self.journal.clone(),
@@ -119,6 +118,11 @@ impl Forwarder {
     /// What the instance knows of itself.
     pub(crate) fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
+    }
+
+    /// What its journal knows, for whoever only looks.
+    pub(crate) fn journal(&self) -> Arc<dyn Journal> {
+        self.journal.clone()
     }
 
     /// Runs until it is stopped; once, until every feed is read and every lane drained or halted.

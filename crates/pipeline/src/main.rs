@@ -3,6 +3,7 @@
 //! The README of this crate says how the parts are wired.
 #![doc = include_str!("../README.md")]
 
+mod admin_address;
 mod cli;
 mod commands;
 mod exit;

@@ -18,6 +18,8 @@ pub(crate) struct Status {
 pub(crate) struct FeedStatus {
     /// `tenant/source`, by the names of the file.
     pub(crate) name: String,
+    pub(crate) tenant: String,
+    pub(crate) source: String,
     pub(crate) condition: Mutexed<Condition>,
     /// Rows that the API has sent.
     pub(crate) rows: Count,
@@ -25,6 +27,13 @@ pub(crate) struct FeedStatus {
     pub(crate) revisions: Count,
     /// What the API shows but does not give, as sentences.
     pub(crate) owed: Mutexed<Vec<String>>,
+}
+
+impl FeedStatus {
+    pub(crate) fn new(tenant: &str, source: &str) -> Self {
+        let name = format!("{tenant}/{source}");
+        Self { name, tenant: tenant.to_owned(), source: source.to_owned(), ..Self::default() }
+    }
 }
 
 /// One lane.

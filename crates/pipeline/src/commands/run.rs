@@ -8,6 +8,7 @@ use pipeline_file::plan::Plan;
 use tokio::signal::unix::{SignalKind, signal as on_signal};
 use tokio::time::sleep;
 
+use crate::admin_address::{AdminAddress, Instance};
 use crate::cli::RunArgs;
 use crate::exit::{Failure, FailureKind};
 use crate::forwarder::Forwarder;
@@ -40,11 +41,14 @@ pub(crate) async fn forward(
     stopped: &Signal,
     bars: Option<MultiProgress>,
 ) -> Result<Arc<Status>, Failure> {
+    let admin = AdminAddress::open(plan.admin).await?;
     for damages in 0.. {
         let forwarder = Forwarder::build(plan, mode).await?;
         let status = forwarder.status();
+        admin.show(Some(Instance { journal: forwarder.journal(), status: Arc::clone(&status) }));
         let progress = bars.clone().map(|bars| tokio::spawn(progress::show(Arc::clone(&status), bars)));
         let ended = forwarder.run(stopped.clone()).await;
+        admin.show(None);
         if let Some(progress) = progress {
             progress.abort();
         }
