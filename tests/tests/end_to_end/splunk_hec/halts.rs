@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atp_sim::Population;
-use end_to_end::{Finished, Place};
+use end_to_end::{Finished, Place, Running, Site};
 use sink_splunk_hec::stand_in::Manner;
 
 use super::taken::taken;
@@ -27,8 +27,8 @@ fn a_bad_token_halts_until_it_is_mended() {
     assert_halted(&place.start(&["run", "--once"]).finish(Duration::from_secs(60)), sentence, "`token`");
     assert_eq!(indexers.held(), 0);
 
-    let running = place.start(&["run"]);
-    site.wait_until("the log says it again", || running.log().matches(sentence).count() >= 2);
+    let running = Running::start(&mut place.command(&["run"]), &place.path("log.run"));
+    site.wait_until("the log says it", || running.log().contains(sentence));
     write_token(place.folder(), "token");
     site.wait_until("everything has arrived", || indexers.held() >= ALERTS as usize);
     running.terminate(Duration::from_secs(30)).assert_done();
@@ -64,7 +64,7 @@ fn assert_halted(finished: &Finished, sentence: &str, advice: &str) {
     assert!(!finished.log.contains("no token of theirs"), "a token is in the log");
 }
 
-fn assert_whole(site: &end_to_end::Site, place: &Place, indexers: &Indexers) {
+fn assert_whole(site: &Site, place: &Place, indexers: &Indexers) {
     let letters = dead_letters(place.command(&["dead-letters", "list", "--sink", "splunk", "--json"]));
     assert!(letters.is_empty(), "{letters:?}");
     let taken = taken(site, place, &indexers.events(), &letters);
