@@ -77,8 +77,10 @@ impl TopicLimits {
     }
 }
 
-/// Asks the cluster. It blocks, and must be called within a tokio runtime. A user may lack the right (ACL: DescribeConfigs on the topic), and some services do not answer: then
-/// nothing is known, and nothing beyond Kafka's defaults is relied on.
+/// Asks the cluster. It blocks, and must be called within a tokio runtime.
+///
+/// A user may lack the right (ACL: DescribeConfigs on the topic), and some services do not answer: then nothing is known,
+/// and nothing beyond Kafka's defaults is relied on.
 pub(crate) fn describe(options: &KafkaOptions, config: &ClientConfig, topics: &[&str]) -> TopicLimits {
     // Only producers and consumers are given tokens.
     if let Some(Sasl::OauthBearer(_)) = options.sasl {

@@ -32,7 +32,7 @@ pub struct TransactionalSink {
     working: Option<Working>,
     waiting: VecDeque<Batch>,
     answers: VecDeque<Answer>,
-    /// What the answers leave open that the lane has not heard, as in [`crate::KafkaSink`].
+    /// What the answers leave open that the lane has not heard, as in [`crate::IdempotentSink`].
     unheard: Option<Fault>,
 }
 

@@ -7,7 +7,7 @@ use rdkafka::types::RDKafkaApiKey;
 use rdkafka::types::RDKafkaRespErr::{self, *};
 use sink::Record;
 use sink::suite::record;
-use sink_kafka::KafkaSink;
+use sink_kafka::IdempotentSink;
 use tokio::task::JoinSet;
 
 use crate::cluster::{Cluster, TOPIC};
@@ -80,7 +80,7 @@ fn batches() -> Vec<Vec<Record>> {
 /// Delivers while the cluster answers the next requests of a kind so.
 async fn deliver_through(api: RDKafkaApiKey, errors: Vec<RDKafkaRespErr>) -> (Delivered, Vec<Vec<u8>>, u64) {
     let cluster = Cluster::start(TOPIC, 1).await;
-    let mut sink = KafkaSink::new(&cluster.options()).unwrap();
+    let mut sink = IdempotentSink::new(&cluster.options()).unwrap();
     cluster.ask(move |mock| mock.request_errors(api, &errors)).await;
     let delivered = deliver(&mut sink, batches()).await;
     (delivered, cluster.arrived().await, sink.rebuilds())

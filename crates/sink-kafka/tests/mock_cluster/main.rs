@@ -15,7 +15,7 @@ use fault::Verdict;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use sink::suite::{Harness, batch, record};
 use sink::{Batch, Fate, Fates, Mark, Sink, Word};
-use sink_kafka::{KafkaOptions, KafkaSink, Transactions};
+use sink_kafka::{IdempotentSink, KafkaOptions, Transactions};
 
 use crate::cluster::{Cluster, TOPIC};
 
@@ -108,7 +108,7 @@ async fn marks_come_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_known_to_be_replicated_is_accepted() {
     let cluster = Cluster::start(TOPIC, 1).await;
-    let mut sink = KafkaSink::new(&cluster.options()).unwrap();
+    let mut sink = IdempotentSink::new(&cluster.options()).unwrap();
     sink.send(batch(1, vec![record("x")])).await.unwrap();
     sink.answer().await;
     assert_eq!(sink.word(), Word::Accepted);
@@ -119,7 +119,7 @@ async fn what_is_not_known_to_be_replicated_is_accepted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_is_too_large_is_refused_alone() {
     let cluster = Cluster::start(TOPIC, 1).await;
-    let mut sink = KafkaSink::new(&cluster.options()).unwrap();
+    let mut sink = IdempotentSink::new(&cluster.options()).unwrap();
     let records = vec![record("before"), record(&"x".repeat(1_000_000)), record("after")];
     sink.send(batch(1, records)).await.unwrap();
     let Fates::Each(fates) = sink.answer().await.fates else { panic!("one of them is refused") };
@@ -134,7 +134,7 @@ async fn a_record_that_is_too_large_is_refused_alone() {
 async fn an_outage_that_passes_costs_nothing() {
     let mut cluster = Cluster::start(TOPIC, 1).await;
     let mut sink =
-        KafkaSink::new(&KafkaOptions { flush_within: Duration::from_secs(30), ..cluster.options() }).unwrap();
+        IdempotentSink::new(&KafkaOptions { flush_within: Duration::from_secs(30), ..cluster.options() }).unwrap();
     sink.send(batch(0, vec![record("first")])).await.unwrap();
     sink.answer().await;
     cluster.set_broken(true).await;
@@ -157,7 +157,7 @@ async fn an_outage_that_passes_costs_nothing() {
 async fn an_outage_that_stays_leaves_all_open() {
     let mut cluster = Cluster::start(TOPIC, 1).await;
     let mut sink =
-        KafkaSink::new(&KafkaOptions { give_up_after: Duration::from_secs(2), ..cluster.options() }).unwrap();
+        IdempotentSink::new(&KafkaOptions { give_up_after: Duration::from_secs(2), ..cluster.options() }).unwrap();
     sink.send(batch(0, vec![record("first")])).await.unwrap();
     sink.answer().await;
     cluster.set_broken(true).await;
@@ -182,7 +182,7 @@ async fn an_outage_that_stays_leaves_all_open() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_probe_says_what_is_wrong() {
     let mut cluster = Cluster::start(TOPIC, 1).await;
-    let mut sink = KafkaSink::new(&cluster.options()).unwrap();
+    let mut sink = IdempotentSink::new(&cluster.options()).unwrap();
     sink.probe().await.unwrap();
     cluster.set_broken(true).await;
     let fault = sink.probe().await.unwrap_err();
