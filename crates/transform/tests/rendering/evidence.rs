@@ -93,7 +93,7 @@ fn odd_evidence_fails_nothing() {
 
 fn pieces(renderer: &Renderer, shape: Shape, origin: &Origin<'_>, raw: &str) -> Vec<(RecordId, String)> {
     let mut pieces = Vec::new();
-    let mut keep = |rendered: transform::Rendered, record: &[u8]| {
+    let mut keep = |rendered: transform::Rendered<'_>, record: &[u8]| {
         pieces.push((rendered.record_id, str::from_utf8(record).expect("a record is UTF-8").to_owned()));
     };
     renderer.render_each_evidence(shape, origin, raw.as_bytes(), &mut keep).expect("the input is an object");
