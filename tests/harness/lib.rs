@@ -26,6 +26,7 @@ pub use crate::kafka::{Kafka, KafkaRecord, Meant, Network, NetworkFault, Writer}
 pub use crate::message::Message;
 pub use crate::phase::phase;
 pub use crate::place::{Place, Settings};
+pub use crate::ports::free_port;
 pub use crate::process::{Finished, Running, program};
 pub use crate::receiver::{Receiver, Tail, Way};
 pub use crate::site::{Site, Summary};

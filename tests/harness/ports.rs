@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 ///
 /// # Panics
 /// Where all of them are taken.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     for _ in 0..LAST - FIRST {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         // Two test processes at once begin apart.

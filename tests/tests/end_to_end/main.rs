@@ -7,6 +7,7 @@ mod files;
 mod kafka;
 mod kills;
 mod lateness;
+mod metrics;
 mod secrets;
 mod splunk_hec;
 mod syslog;
