@@ -49,6 +49,12 @@ pub trait Journal: Send + Sync {
     /// The place that the next entry of a queue gets; `None` where there is no such queue.
     fn tail(&self, queue: QueueId) -> Option<Place>;
 
+    /// The key of an entry; `None` where the journal does not hold it, or not any more.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    async fn key(&self, entry: EntryRef) -> Result<Option<Key>, JournalError>;
+
     /// The lanes of the plan, in the order in which the plan named them.
     fn lanes(&self) -> &[Lane];
 

@@ -170,6 +170,11 @@ impl Worker {
                     let finding = classify::request(&self.endpoint.peer, &reply, self.acks.is_some());
                     match finding {
                         Finding::Taken { .. } => self.shared.queue.is_back(self.place),
+                        Finding::Open(ref fault) if fault.verdict() == Verdict::Halt => {
+                            // The next connection asks first whether there are acknowledgements: a token that gives none
+                            // any more would take these events again with each attempt.
+                            (self.acknowledges, self.link) = (false, None);
+                        }
                         _ => self.acknowledges = false,
                     }
                     return Posted { finding, session: Some(session) };

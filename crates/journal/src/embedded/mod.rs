@@ -42,8 +42,8 @@ use self::store::{Job, Store};
 use self::trouble::Trouble;
 use self::writer::{Request, Writer};
 use crate::{
-    Append, Appended, DeadLetterCount, EntryRef, FeedName, Journal, JournalError, Lane, LaneId, LanePlan, OpenFeed,
-    Place, QueueId, Reader, Room, Settlement, StoredDeadLetter,
+    Append, Appended, DeadLetterCount, EntryRef, FeedName, Journal, JournalError, Key, Lane, LaneId, LanePlan,
+    OpenFeed, Place, QueueId, Reader, Room, Settlement, StoredDeadLetter,
 };
 
 /// The journal of one process, in a folder of its own.
@@ -252,6 +252,11 @@ impl Journal for EmbeddedJournal {
 
     fn tail(&self, queue: QueueId) -> Option<Place> {
         self.shared.standing().extent(queue).map(|extent| Place(extent.tail))
+    }
+
+    async fn key(&self, entry: EntryRef) -> Result<Option<Key>, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        self.shared.reads().read(move || reader::key(&shared, entry)).await
     }
 
     fn lanes(&self) -> &[Lane] {

@@ -13,7 +13,7 @@ use super::row::{RequeueRow, select};
 use super::shared::Shared;
 use super::standing::{LaneStanding, feed_of, kind_of};
 use super::trouble::Trouble;
-use crate::{Entry, JournalError, LaneId, Place, QueueId, QueueKind, Reader, Run};
+use crate::{Entry, EntryRef, JournalError, Key, LaneId, Place, QueueId, QueueKind, Reader, Run};
 
 /// A lane's reader. What it remembers grows with queues, never with entries.
 pub(super) struct EmbeddedReader {
@@ -216,6 +216,23 @@ fn unpacked_from(shared: &Shared, queue: i64, position: Place) -> Result<VecDequ
     let mut entries = VecDeque::from(shared.judge(chunk.unpack())?);
     entries.retain(|entry| entry.place >= position);
     Ok(entries)
+}
+
+/// The key of an entry that is held.
+pub(super) fn key(shared: &Shared, entry: EntryRef) -> Result<Option<Key>, JournalError> {
+    let is_held = || {
+        let extent = shared.standing().extent(entry.queue).unwrap_or_default();
+        (extent.base..extent.tail).contains(&entry.place.0)
+    };
+    if !is_held() {
+        return Ok(None);
+    }
+    match unpacked_from(shared, entry.queue.0.into(), entry.place) {
+        Ok(entries) => Ok(entries.front().filter(|found| found.place == entry.place).map(|found| found.key)),
+        // It was dropped in this very moment.
+        Err(_) if !is_held() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Goes on with a run from the chunks of its queue, one unpacked at a time. Returns what is left of the last.

@@ -182,13 +182,14 @@ impl Lane {
     /// One step: sends what may go, then waits for the next thing to happen. Dropping it loses nothing.
     async fn work(&mut self) -> Result<(), JournalError> {
         if let Kept::Unasked = self.marks {
-            self.ask_for_marks().await;
-            return Ok(());
+            return self.ask_for_marks().await;
         }
         self.settle();
         let full = self.letters.is_full();
         if !full && !self.must_settle_first() {
             self.send().await;
+            // What was refused before it was handed over may have to be settled before anything else goes.
+            self.settle();
         }
         // What could not be handed over may have ended the lane already: nothing is waited for then.
         if self.end().is_some() {
@@ -244,7 +245,8 @@ impl Lane {
         self.window.take(run);
         let sender = self.rendering.sender(&run.feed);
         for entry in &run.entries {
-            let whole = Ticket::whole(EntryRef { queue: run.queue, place: entry.place }, run.requeued);
+            let place = EntryRef { queue: run.queue, place: entry.place };
+            let whole = Ticket::whole(place, run.requeued, entry.key.id);
             let written = match &mut self.marks {
                 Kept::Marks(marks) => marks.written(run, entry),
                 Kept::Nothing | Kept::Unasked => 0,

@@ -29,6 +29,8 @@ pub(crate) struct Outbox {
     outstanding: BTreeMap<BatchId, Parcel>,
     /// What goes again once nothing is outstanding, by the batch that it was in.
     failed: BTreeMap<BatchId, Vec<Parcel>>,
+    /// Among what failed is a batch that was rejected, and goes in halves.
+    halves: bool,
     next_id: u64,
 }
 
@@ -41,6 +43,7 @@ impl Outbox {
             ready: VecDeque::new(),
             outstanding: BTreeMap::new(),
             failed: BTreeMap::new(),
+            halves: false,
             next_id: 0,
         }
     }
@@ -127,16 +130,21 @@ impl Outbox {
         if let (Some(open), Some(fault)) = (open, &fault) {
             ended.extend(self.fail(answer.batch, open, fault));
         }
+        // A batch that was rejected goes in halves at once, with what was left open behind it: there is nothing to wait for.
+        let fault = fault.filter(|fault| fault.verdict() != Verdict::Reject && !self.halves);
         self.send_failed_again();
-        // A batch that was too much goes in halves at once; there is nothing to wait for.
-        (ended, fault.filter(|fault| fault.verdict() != Verdict::Reject))
+        (ended, fault)
     }
 
     fn fail(&mut self, id: BatchId, parcel: Parcel, fault: &Fault) -> Option<(Ticket, End)> {
         let again = match (&parcel.tickets[..], fault.verdict()) {
             (_, Verdict::Halt | Verdict::Retry) => vec![parcel],
-            ([ticket], Verdict::Reject) => return Some((*ticket, End::SetAside(format!("{fault:#}")))),
+            ([ticket], Verdict::Reject) => {
+                self.halves = true;
+                return Some((*ticket, End::SetAside(format!("{fault:#}"))));
+            }
             (tickets, Verdict::Reject) => {
+                self.halves = true;
                 let (first, rest) = parcel.split(tickets.len() / 2);
                 vec![first, rest]
             }
@@ -150,6 +158,7 @@ impl Outbox {
         if !self.outstanding.is_empty() {
             return;
         }
+        self.halves = false;
         for parcel in std::mem::take(&mut self.failed).into_values().flatten().rev() {
             self.ready.push_front(parcel);
         }
@@ -232,7 +241,7 @@ mod tests {
     const LIMITS: Limits = Limits { records: 4, bytes: 100, outstanding: 2 };
 
     fn ticket(place: u64) -> Ticket {
-        Ticket::whole(EntryRef { queue: QueueId(0), place: Place(place) }, false)
+        Ticket::whole(EntryRef { queue: QueueId(0), place: Place(place) }, false, [0; 16])
     }
 
     fn outbox(places: std::ops::Range<u64>) -> Outbox {
@@ -315,6 +324,20 @@ mod tests {
         assert!(ended.is_empty() && fault.is_none());
         assert_eq!(send(&mut outbox).unwrap().1, [0]);
         assert_eq!(send(&mut outbox).unwrap().1, [1]);
+    }
+
+    /// Guarantee: what an ordered sink leaves open behind a batch that goes in halves is no failure of its own.
+    #[test]
+    fn what_is_behind_a_rejected_batch_waits_for_nothing() {
+        let mut outbox = outbox(0..8);
+        let (first, _) = send(&mut outbox).unwrap();
+        let (second, _) = send(&mut outbox).unwrap();
+        assert!(outbox.hear(answer(first, Fates::Open(Fault::reject("too large")))).1.is_none());
+        assert!(outbox.hear(answer(second, Fates::Open(Fault::retry("behind another")))).1.is_none());
+        assert_eq!(send(&mut outbox).unwrap().1, [0, 1]);
+        let (third, places) = send(&mut outbox).unwrap();
+        assert_eq!(places, [2, 3]);
+        assert!(outbox.hear(answer(third, Fates::Open(Fault::retry("down")))).1.is_some(), "that is past");
     }
 
     /// Guarantee: a batch that was not taken does not overtake one that is outstanding before it.

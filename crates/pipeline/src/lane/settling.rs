@@ -13,24 +13,25 @@ use crate::lane::{Kept, Lane};
 
 impl Lane {
     /// Asks the sink for its marks, once nothing holds the lane back.
-    pub(super) async fn ask_for_marks(&mut self) {
+    pub(super) async fn ask_for_marks(&mut self) -> Result<(), JournalError> {
         if let Some(until) = self.hold_until {
             tokio::select! {
                 () = sleep_until(until) => self.hold_until = None,
                 () = self.drain.raised(), if !self.drain.is_raised() => {}
             }
-            return;
+            return Ok(());
         }
         self.failing = false;
         match self.sink.marks().await {
             Ok(None) => self.marks = Kept::Nothing,
-            Ok(Some(kept)) => self.adopt(&kept),
+            Ok(Some(kept)) => self.adopt(&kept).await?,
             Err(fault) => self.hold_back(&fault),
         }
+        Ok(())
     }
 
-    fn adopt(&mut self, kept: &[Mark]) {
-        let (marks, foreign) = Marks::adopt(self.journal.identity(), kept, |queue| self.journal.tail(queue));
+    async fn adopt(&mut self, kept: &[Mark]) -> Result<(), JournalError> {
+        let (marks, foreign) = Marks::adopt(&*self.journal, kept).await?;
         if foreign > 0 {
             tracing::warn!(
                 sink = self.status.name,
@@ -41,6 +42,7 @@ impl Lane {
         }
         self.marks = Kept::Marks(Box::new(marks));
         self.recover();
+        Ok(())
     }
 
     /// A sink that keeps marks is sent nothing whose mark would stand before a dead letter that is not kept yet, and

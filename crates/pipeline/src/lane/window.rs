@@ -14,12 +14,14 @@ pub(crate) struct Ticket {
     pub(crate) part: u32,
     /// Whether it is the last of them.
     pub(crate) is_last: bool,
+    /// The digest in its entry's key.
+    pub(crate) id: [u8; 16],
 }
 
 impl Ticket {
     /// For an entry as a whole.
-    pub(crate) fn whole(entry: EntryRef, requeued: bool) -> Self {
-        Self { entry, requeued, part: 0, is_last: true }
+    pub(crate) fn whole(entry: EntryRef, requeued: bool, id: [u8; 16]) -> Self {
+        Self { entry, requeued, part: 0, is_last: true, id }
     }
 
     fn way(self) -> Way {
@@ -216,7 +218,7 @@ mod tests {
     }
 
     fn ticket(place: u64, requeued: bool) -> Ticket {
-        Ticket::whole(EntryRef { queue: QUEUE, place: Place(place) }, requeued)
+        Ticket::whole(EntryRef { queue: QUEUE, place: Place(place) }, requeued, [0; 16])
     }
 
     /// Guarantee: a mark waits for the first open entry, whatever has ended behind it.

@@ -177,9 +177,14 @@ impl Desk {
         if self.me.is_none() {
             topic::ensure(&self.options, topic)?;
         }
-        let last = topic::last(&self.options, topic, &self.keys.owner())?.as_deref().and_then(Owner::of);
-        let me = *self.me.get_or_insert_with(|| Owner::after(last));
-        self.step_back(me, last)?;
+        let (key, mut latest) = (self.keys.owner(), None);
+        topic::read_all(&self.options, topic, |shown, value| {
+            if shown == key {
+                latest = latest.max(Owner::of(value));
+            }
+        })?;
+        let me = *self.me.get_or_insert_with(|| Owner::after(latest));
+        self.step_back(me, latest)?;
         Ok(me)
     }
 
@@ -226,7 +231,8 @@ impl Desk {
 
     /// These records were written, though the lane was told that they are open.
     pub(super) fn has_written(&mut self, records: &[Record]) {
-        self.written = ids(records);
+        let later = std::mem::replace(&mut self.written, ids(records));
+        self.written.extend(later);
     }
 
     /// Whether all of a batch is written already. The lane sends again what is open in its old order, in the same

@@ -95,20 +95,17 @@ pub(super) fn read_up_to(
     reading.map_err(|error| fault(topic, &error)).map(|()| values)
 }
 
-/// Reads the last value of a key, whether or not it was committed. It blocks.
+/// Shows each message to the end, whether or not it was committed. It blocks.
 ///
 /// # Errors
 /// The topic cannot be read.
-pub(super) fn last(options: &KafkaOptions, topic: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let mut last = None;
+pub(super) fn read_all(options: &KafkaOptions, topic: &str, mut show: impl FnMut(&[u8], &[u8])) -> Result<(), Fault> {
     let consumer = consumer(options, "read_uncommitted")?;
     let reading = read(&consumer, topic, true, |message| {
-        if message.key() == Some(key) {
-            last = message.payload().map(<[u8]>::to_vec);
-        }
+        show(message.key().unwrap_or_default(), message.payload().unwrap_or_default());
         false
     });
-    reading.map_err(|error| fault(topic, &error)).map(|()| last)
+    reading.map_err(|error| fault(topic, &error))
 }
 
 fn consumer(options: &KafkaOptions, isolation: &str) -> Result<BaseConsumer<Reading>, Fault> {

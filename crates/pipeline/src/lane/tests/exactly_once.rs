@@ -186,6 +186,19 @@ async fn every_record_is_written_once() {
     assert!(kills > 40, "{kills} lanes were killed");
 }
 
+/// Guarantee: a mark counts where this journal has the entry that it names, and nowhere else.
+#[tokio::test]
+async fn marks_count_for_the_entries_that_they_name() {
+    let setting = Setting::new(20, []).await;
+    let queue = setting.journal.reader(setting.journal.lanes()[0].id).next(1).await.unwrap().queue;
+    for (place, id, foreign) in [(19, entry(19).key.id, 0), (19, [9; 16], 1), (20, entry(20).key.id, 1)] {
+        let place = EntryRef { queue, place: journal::Place(place) };
+        let (marks, _) = Marks::adopt(&*setting.journal, &[]).await.unwrap();
+        let kept = marks.of_batch(&[Ticket::whole(place, false, id)]);
+        assert_eq!(Marks::adopt(&*setting.journal, &kept).await.unwrap().1, foreign, "{place:?}");
+    }
+}
+
 /// Guarantee: marks of another journal count for nothing.
 #[tokio::test]
 async fn marks_of_another_journal_count_for_nothing() {
