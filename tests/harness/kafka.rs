@@ -26,7 +26,7 @@ pub struct Kafka {
     programs: Programs,
     brokers: Vec<Broker>,
     /// The topics that were made, and how many partitions each has.
-    topics: HashMap<String, u32>,
+    topics: HashMap<String, usize>,
     // Behind the brokers, since a namespace goes with the last process in it.
     network: Option<Network>,
 }
@@ -159,7 +159,7 @@ impl Kafka {
     ///
     /// # Panics
     /// Where Kafka refuses; with its words.
-    pub fn create_topic(&mut self, name: &str, partitions: u32, configs: &[&str]) {
+    pub fn create_topic(&mut self, name: &str, partitions: usize, configs: &[&str]) {
         let mut command = self.programs.java("org.apache.kafka.tools.TopicCommand");
         command.args(["--bootstrap-server", &self.addresses(), "--create", "--topic", name]);
         command.args(["--partitions", &partitions.to_string()]);

@@ -135,6 +135,6 @@ impl Finished {
     /// # Panics
     /// Where it did not; with what it wrote.
     pub fn assert_done(&self) {
-        assert_eq!(self.code(), Some(0), "{}", self.log);
+        assert!(self.status.success(), "{}:\n{}", self.status, self.log);
     }
 }

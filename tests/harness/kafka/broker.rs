@@ -133,8 +133,9 @@ struct Node {
 }
 
 impl Node {
-    /// `server.properties`, as far as Kafka's defaults do not suit one small machine. Records are kept however old they
-    /// say they are: simulated alerts may be older than a topic's usual week.
+    /// `server.properties`, as far as Kafka's defaults do not suit one small machine. Brokers take the time of its last
+    /// record for the time when an idempotent producer was last heard of, and by default forget it after a day: here
+    /// after as long as can be set, since simulated alerts are up to a day old.
     fn properties(&self, folder: &Path, voters: &str, nodes: u32) -> String {
         let Self { id, host, port, controller_port } = self;
         // With three, two must have a record before it is acknowledged, so that one may die.
@@ -152,7 +153,7 @@ controller.quorum.voters={voters}
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 log.dirs={}
-log.retention.ms=-1
+producer.id.expiration.ms=2147483647
 auto.create.topics.enable=false
 default.replication.factor={nodes}
 min.insync.replicas={in_sync}

@@ -27,7 +27,7 @@ fn rolling_restarts_lose_nothing() {
     kafka.create_topic(TOPIC, PARTITIONS, &[]);
     place.set_up(&site.simulator, &tenants, &settings(&kafka, "max_rate: 250/s,", ""));
 
-    let mut running = place.start(&["run", "--once"]);
+    let mut running = place.start(&["run"]);
     let (began, mut stops) = (Instant::now(), [0, 0]);
     while stops.iter().sum::<usize>() < 2 * STOPS && began.elapsed() < WITHIN {
         wait_for_more(&kafka, &mut running, 100);

@@ -21,14 +21,14 @@ const KILLS: usize = 20;
 /// Guarantee: everything is there, nothing twice, the revisions of each alert in their order.
 #[test]
 fn kills_on_both_sides_change_nothing() {
-    let (site, tenants) = site(ALERTS, UPDATES, UPDATED_WITHIN);
-    let began = Instant::now();
     let place = Place::empty();
     let Some(mut kafka) = Kafka::start(place.folder()) else { return };
     kafka.create_topic(TOPIC, PARTITIONS, &[]);
+    let (site, tenants) = site(ALERTS, UPDATES, UPDATED_WITHIN);
+    let began = Instant::now();
     place.set_up(&site.simulator, &tenants, &settings(&kafka, "max_rate: 4000/s,", TRANSACTIONS));
 
-    let (step, mut in_a_transaction) = (ALERTS as usize / (KILLS * 2), 0);
+    let (step, mut in_a_transaction, mut committed) = (ALERTS as usize / (KILLS * 4), 0, 0);
     for kill in 0..KILLS {
         let mut running = place.start(&["run"]);
         wait_for_more(&kafka, &mut running, step);
@@ -42,7 +42,7 @@ fn kills_on_both_sides_change_nothing() {
         let killed = running.kill();
         site.killed();
         assert_eq!(killed.signal(), Some(9), "{}", killed.log);
-        let committed = kafka.committed(TOPIC);
+        committed = kafka.committed(TOPIC);
         in_a_transaction += usize::from(committed < kafka.written(TOPIC));
         assert!(committed < ALERTS as usize, "kill {kill} came under load");
     }
@@ -54,8 +54,8 @@ fn kills_on_both_sides_change_nothing() {
     let summary = site.expect_all(&delivered);
     let (rebuilds, rest) = (last.log.matches(REBUILT).count(), kafka.written(TOPIC) - delivered.records.len());
     println!(
-        "{summary}; {KILLS} kills of ours, {in_a_transaction} of them in a transaction, {} of the broker, {rebuilds} \
-         producers rebuilt; {rest} places hold markers or what was not committed",
+        "{summary}; {KILLS} kills of ours, {in_a_transaction} of them in a transaction, {} of the broker, by record \
+         {committed}; {rebuilds} producers rebuilt; {rest} places hold markers or what was not committed",
         KILLS / 2
     );
     assert!(summary.sent >= ALERTS as usize && summary.superseded > 0, "{summary}");

@@ -19,7 +19,7 @@ use atp_sim::{Clock, Options, Population, TenantOptions};
 use end_to_end::{Delivered, Kafka, Meant, Running, Settings, Site};
 
 const TOPIC: &str = "alerts";
-const PARTITIONS: u32 = 3;
+const PARTITIONS: usize = 3;
 /// How long an update takes to be shown.
 const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 /// What the program says when it throws a producer away and makes another.
@@ -43,8 +43,8 @@ fn site(alerts: u32, updates: u32, within: Duration) -> (Site, Vec<TenantOptions
         TenantOptions::named("contoso").with_alerts(population.clone()),
         TenantOptions::named("fabrikam").with_alerts(population),
     ];
-    let clock = Clock { speed: 1.0, ..Clock::default() };
-    (Site::start(Options { tenants: tenants.clone(), clock, ..Options::default() }), tenants)
+    // Brokers compare the times of records with their own.
+    (Site::start(Options { tenants: tenants.clone(), clock: Clock::real(), ..Options::default() }), tenants)
 }
 
 /// A pipeline whose sink `lake` writes to the topic, `keys` among its keys and `kafka_keys` under `kafka:`. It tries a
