@@ -28,6 +28,8 @@ fn every_record_arrives_once_as_meant() {
     wait_for_more(&kafka, &mut running, ALERTS as usize / 4);
     let stopped = running.terminate(Duration::from_secs(120));
     stopped.assert_done();
+    // What was on its way from the API at the stop is asked for again, as after a kill.
+    site.killed();
     let running = place.start(&["run"]);
     wait_for_updates(began, UPDATED_WITHIN);
     running.terminate(Duration::from_secs(120)).assert_done();
