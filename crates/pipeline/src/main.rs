@@ -37,8 +37,9 @@ fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(commands::run(cli, bars));
-    // A thread that is stuck in a write to a pipe that nobody reads must not keep the process.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    // librdkafka's threads must be gone before the process is taken down around them; but a thread that is stuck in a write
+    // to a pipe that nobody reads must not keep it.
+    runtime.shutdown_timeout(Duration::from_secs(5));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -115,10 +115,10 @@ impl Desk {
         match session.write(&content, &self.composer, &self.keys, &self.transactions.marks_topic) {
             Ok(()) => Fates::Settled,
             Err(Ended::Aborted(fault)) => {
-                if fault.verdict() == Verdict::Reject {
-                    // What was refused has left a gap in the producer's numbers, and its topic may take less than it did.
-                    (self.session, self.known) = (None, None);
-                }
+                // It has gaps in its numbers, or outcomes that come late: another is begun with. What was refused may be
+                // since its topic takes less than it did.
+                self.session = None;
+                self.known = self.known.take().filter(|_| fault.verdict() != Verdict::Reject);
                 Fates::Open(fault)
             }
             Err(Ended::Unknown(fault)) => {

@@ -85,9 +85,11 @@ impl Session {
             return Err(self.abort(records, &error));
         }
         let until = Instant::now() + COMMITTED_WITHIN;
+        if let Err(error) = self.wait_for_outcomes(until) {
+            return Err(self.abort(records, &error));
+        }
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            // It waits for all of it to be written first. What was not cannot be committed.
             let error = match self.inner.commit_transaction(left) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -121,6 +123,23 @@ impl Session {
             keep(&keys.mark(&mark.key), &mark.value)?;
         }
         keep(content.name.0, content.name.1)
+    }
+
+    /// Waits until each message is written. Nothing is committed where one is not.
+    fn wait_for_outcomes(&self, until: Instant) -> Result<(), KafkaError> {
+        let flights = &self.inner.context().flights;
+        self.inner.flush(until.saturating_duration_since(Instant::now()))?;
+        // The thread that polls may still be at the last of them.
+        while flights.open() > 0 {
+            if Instant::now() >= until {
+                return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        match flights.failed(0).first() {
+            Some(failure) => Err(KafkaError::MessageProduction(failure.code)),
+            None => Ok(()),
+        }
     }
 
     fn abort(&self, records: usize, error: &KafkaError) -> Ended {

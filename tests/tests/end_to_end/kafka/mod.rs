@@ -65,6 +65,8 @@ fn settings(kafka: &Kafka, keys: &str, kafka_keys: &str) -> Settings {
 /// # Panics
 /// Where a record is not as it must be, or the consumer sees other ones.
 fn read(kafka: &Kafka, site: &Site, files: &[PathBuf]) -> Delivered {
+    // A broker says that a transaction is committed before it has told the partitions, which then show it.
+    wait_until("no transaction is open", || kafka.committed(TOPIC) == kafka.written(TOPIC));
     let meant = Meant::read(site, files);
     let (mut delivered, mut places) = (Delivered::default(), Vec::new());
     kafka.read(TOPIC, |record| {
