@@ -24,7 +24,7 @@ use sink_kafka::{KafkaOptions, Key, Profile, Transactions};
 
 const LIMIT: f64 = 1.3;
 const ROUNDS: usize = 5;
-const RECORDS: usize = 500_000;
+const RECORDS: usize = 200_000;
 /// Records in a batch, and on their way, as the sink's limits have them.
 const BATCH: usize = 500;
 const WINDOW: usize = 8 * BATCH;
