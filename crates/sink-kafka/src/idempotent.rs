@@ -110,7 +110,7 @@ impl IdempotentSink {
             if self.known.as_ref().is_none_or(|(limits, _)| !Arc::ptr_eq(limits, &producer.limits)) {
                 self.known = Some((Arc::clone(&producer.limits), Instant::now()));
             }
-            tracing::debug!(word = %self.word, "connected to Kafka");
+            tracing::info!(word = %self.word, "connected to Kafka");
             self.producer = Some(producer);
         }
         Ok(())

@@ -90,7 +90,11 @@ impl TransactionalSink {
         let (mut desk, done) = (&mut working.thread).await.expect("work on a transaction does not panic");
         let (batch, is_given_up) = (working.batch.take(), working.is_given_up);
         self.working = None;
-        self.word = if desk.is_replicated() { Word::Durable } else { Word::Accepted };
+        let word = if desk.is_replicated() { Word::Durable } else { Word::Accepted };
+        if word != self.word {
+            self.word = word;
+            tracing::info!(%word, "connected to Kafka");
+        }
         let marks = match (done, batch) {
             (Done::Batch(Fates::Settled), Some(batch)) if is_given_up => {
                 desk.has_written(&batch.records);

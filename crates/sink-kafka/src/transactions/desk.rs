@@ -12,9 +12,10 @@ use super::names::{Keys, Name, Owner};
 use super::session::{Content, Ended, Session};
 use super::topic::{self, Values};
 use crate::KNOWN_FOR;
-use crate::config;
+use crate::config::{self, Sets};
 use crate::message::Composer;
 use crate::options::{KafkaOptions, Transactions};
+use crate::producer::Producer;
 use crate::topics::{self, TopicLimits};
 
 /// A transactional producer, and what is known of its last transaction.
@@ -175,6 +176,8 @@ impl Desk {
     /// that was stopped for long must not push out the one that took over from it.
     fn introduce(&mut self, topic: &str) -> Result<Owner, Fault> {
         if self.me.is_none() {
+            // It says best what keeps it from the brokers.
+            drop(Producer::connect(&self.options, &self.composer.topics(), Some(Arc::default()), Sets::Large)?);
             topic::ensure(&self.options, topic)?;
         }
         let (key, mut latest) = (self.keys.owner(), None);

@@ -84,6 +84,16 @@ async fn a_transaction_that_is_refused_is_halved_and_holds_back_what_is_behind()
     }
 }
 
+/// Guarantee: a transactional sink that finds no broker says which, and what to look at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_finds_no_broker_says_which() {
+    let mut cluster = Cluster::start(TOPIC, 1).await;
+    cluster.set_broken(true).await;
+    let options = cluster.transactional();
+    let fault = sink_kafka::open(&options).unwrap().marks().await.unwrap_err();
+    assert!(fault.advice().is_some() && format!("{fault:#}").contains(&options.brokers[0]), "{fault:?}");
+}
+
 /// Guarantee: marks are given back as they were written last, to whoever begins with the same transactional id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn marks_come_back() {
