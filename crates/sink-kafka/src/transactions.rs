@@ -90,10 +90,8 @@ impl TransactionalSink {
         let (mut desk, done) = (&mut working.thread).await.expect("work on a transaction does not panic");
         let (batch, is_given_up) = (working.batch.take(), working.is_given_up);
         self.working = None;
-        let word = if desk.is_replicated() { Word::Durable } else { Word::Accepted };
-        if word != self.word {
-            self.word = word;
-            tracing::info!(%word, "connected to Kafka");
+        if let Some(is_replicated) = desk.is_replicated() {
+            self.learn(if is_replicated { Word::Durable } else { Word::Accepted });
         }
         let marks = match (done, batch) {
             (Done::Batch(Fates::Settled), Some(batch)) if is_given_up => {
@@ -110,6 +108,13 @@ impl TransactionalSink {
         self.desk = Some(desk);
         self.begin();
         marks
+    }
+
+    fn learn(&mut self, word: Word) {
+        if word != self.word {
+            tracing::info!(%word, "connected to Kafka");
+            self.word = word;
+        }
     }
 
     /// What stands behind anything but a settled batch is left open: the lane has something to do before a mark may stand

@@ -36,7 +36,7 @@ pub(super) struct Desk {
     in_doubt: Option<InDoubt>,
     /// Records that the lane sends again next, and that turned out to be written.
     written: VecDeque<RecordId>,
-    /// Producers that were thrown away for a failure.
+    /// Producers that were thrown away with a transaction whose outcome nobody knew.
     rebuilds: u64,
 }
 
@@ -72,9 +72,9 @@ impl Desk {
         }
     }
 
-    /// Whether what is committed is on two replicas or more.
-    pub(super) fn is_replicated(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.limits.is_replicated())
+    /// Whether what is committed is on two replicas or more; `None` without a producer.
+    pub(super) fn is_replicated(&self) -> Option<bool> {
+        self.session.as_ref().map(|session| session.limits.is_replicated())
     }
 
     /// The marks that were committed last.

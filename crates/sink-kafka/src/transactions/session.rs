@@ -28,7 +28,7 @@ pub(super) struct Session {
 
 /// How a transaction ended that was not committed.
 pub(super) enum Ended {
-    /// None of it will ever be seen. The producer goes on.
+    /// None of it will ever be seen.
     Aborted(Fault),
     /// Nobody knows whether it was committed. The producer is to be thrown away.
     Unknown(Fault),
