@@ -11,10 +11,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use atp_sim::{Knobs, Options, Population, TenantOptions};
-use end_to_end::{Memory, Place, Settings, Site, median};
+use end_to_end::{Memory, Place, Settings, Site, extent, median};
 
 const LIMIT: f64 = 64.0;
-const ROUNDS: usize = 3;
 const FEW: usize = 100;
 const FURTHER: usize = 1_000;
 /// So long nobody calls before memory is looked at.
@@ -22,7 +21,7 @@ const REST: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..extent(3, 1) {
         rounds.push([FEW, FEW + FURTHER].map(idle));
     }
     let kibibytes = |bytes: u64| bytes as f64 / 1024.0;

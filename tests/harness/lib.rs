@@ -31,6 +31,11 @@ pub use crate::process::{Finished, Running, program};
 pub use crate::receiver::{Receiver, Tail, Way};
 pub use crate::site::{Site, Summary};
 
+/// How much a benchmark measures: enough for figures, or, where `ATP_BENCH=short`, enough to see a bound broken.
+pub fn extent<T>(full: T, short: T) -> T {
+    if std::env::var_os("ATP_BENCH").is_some_and(|extent| extent == "short") { short } else { full }
+}
+
 /// A count of the usual run, or of the long one (`./tests/run --full`).
 pub fn count(usual: u32, long: u32) -> u32 {
     if std::env::var_os("ATP_TESTS_FULL").is_some_and(|full| full == "yes") { long } else { usual }

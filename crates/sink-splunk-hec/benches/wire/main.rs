@@ -12,7 +12,7 @@ mod receive;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,8 +24,8 @@ use sink_splunk_hec::{Acknowledgement, HecOptions, HecSink, Payload, preview};
 use url::Url;
 
 const LIMIT: f64 = 1.3;
-const ROUNDS: usize = 5;
-const RECORDS: usize = 100_000;
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| extent(5, 3));
+static RECORDS: LazyLock<usize> = LazyLock::new(|| extent(100_000, 20_000));
 /// Connections, each with one request under way.
 const WINDOW: usize = 2;
 const BATCH: usize = 250;
@@ -39,9 +39,10 @@ fn main() -> ExitCode {
     }
     let records = records();
     let bytes =
-        records.iter().flat_map(|batch| batch.iter()).map(|record| record.payload.len()).sum::<usize>() / RECORDS;
+        records.iter().flat_map(|batch| batch.iter()).map(|record| record.payload.len()).sum::<usize>() / *RECORDS;
     println!(
-        "{RECORDS} alerts of {bytes} bytes, {BATCH} in a request, {WINDOW} requests under way, {ROUNDS} rounds in"
+        "{} alerts of {bytes} bytes, {BATCH} in a request, {WINDOW} requests under way, {} rounds in",
+        *RECORDS, *ROUNDS
     );
     println!("turns, CPU time of this process");
     let receiver = Receiver::start();
@@ -67,12 +68,12 @@ fn compare(name: &str, gzip: bool, acknowledge: bool, url: &Url, records: &[Arc<
     let (shown, bare_event) = (preview(&options, &records[0][0]), bare::plain(&records[0][..1]));
     assert_eq!(String::from_utf8(shown), String::from_utf8(bare_event), "both send the same");
     let (mut bare_cost, mut sink_cost) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         bare_cost.push(cpu_of(|| bare::send(url, gzip, records)));
         sink_cost.push(cpu_of(|| through_the_sink(&options, records)));
     }
     let (bare, sink) = (median(bare_cost), median(sink_cost));
-    let per_record = |cost: f64| cost * 1e9 / RECORDS as f64;
+    let per_record = |cost: f64| cost * 1e9 / *RECORDS as f64;
     println!("{name:<18} bare client 1.00 x {:>6.0} ns a record", per_record(bare));
     println!("{name:<18} the sink    {:.2} x {:>6.0} ns a record", sink / bare, per_record(sink));
     sink / bare
@@ -87,7 +88,7 @@ fn records() -> Vec<Arc<[Record]>> {
         payload: Bytes::from(alert(number)),
         ..record("")
     };
-    let all: Vec<Record> = (0..RECORDS).map(alert_record).collect();
+    let all: Vec<Record> = (0..*RECORDS).map(alert_record).collect();
     all.chunks(BATCH).map(Arc::from).collect()
 }
 
@@ -187,6 +188,11 @@ fn cpu_of(work: impl FnOnce()) -> f64 {
 fn cpu() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// How much is measured: enough for figures, or, where `ATP_BENCH=short`, enough to see a bound broken.
+fn extent<T>(full: T, short: T) -> T {
+    if std::env::var_os("ATP_BENCH").is_some_and(|extent| extent == "short") { short } else { full }
 }
 
 fn median(mut costs: Vec<f64>) -> f64 {
