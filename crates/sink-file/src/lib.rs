@@ -65,7 +65,7 @@ impl Sink for FileSink {
     }
 
     async fn send(&mut self, batch: Batch) -> Result<(), Fault> {
-        debug_assert!(self.writing.is_none(), "the lane keeps to the limits");
+        assert!(self.writing.is_none(), "the lane keeps to the limits");
         let output = Arc::clone(&self.output);
         self.writing = Some((batch.id, spawn_blocking(move || lock(&output).write(&batch.records))));
         Ok(())

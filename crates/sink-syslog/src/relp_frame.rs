@@ -21,7 +21,7 @@ pub(crate) fn write(out: &mut Vec<u8>, transaction: u32, command: &str, data: &[
 
 /// Appends what stands before `length` bytes of data; the data and a line feed belong behind it.
 pub(crate) fn write_head(out: &mut Vec<u8>, transaction: u32, command: &str, length: usize) {
-    debug_assert!((1..=LAST_TRANSACTION).contains(&transaction), "{transaction} is no transaction number");
+    assert!((1..=LAST_TRANSACTION).contains(&transaction), "{transaction} is no transaction number");
     let mut digits = itoa::Buffer::new();
     out.extend_from_slice(digits.format(transaction).as_bytes());
     out.push(b' ');
