@@ -1,6 +1,6 @@
 //! What the whole way costs, durable, beside splitting, rendering and compressing alone.
 //!
-//! Ours: `atp-forwarder run --once` from an empty folder to the end. It reads 100,000 alerts, 20,000 in the short form, with their evidence from
+//! Ours: `atp-forwarder run --once` from an empty folder to the end. It reads 100,000 alerts, 50,000 in the short form, with their evidence from
 //! the simulator over HTTP, appends them to the journal, renders them as CEF and writes them to a file, synced.
 //!
 //! The baseline, *split, render, compress*: the same alerts from memory; each page parsed into `Vec<&RawValue>`, each
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn measure() -> ExitCode {
-    let (rounds, alerts) = extent((5, 100_000), (3, 20_000));
+    let (rounds, alerts) = extent((5, 100_000), (3, 50_000));
     let tenants = vec![TenantOptions::named("contoso").with_alerts(Population::at_rest(alerts))];
     let knobs = Knobs { gzip: false, ..Knobs::default() };
     let site = Site::start(Options { tenants: tenants.clone(), knobs, ..Options::default() });

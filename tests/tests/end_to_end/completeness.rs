@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atp_sim::{Clock, Fault, Faults, Options, Population, TenantOptions};
-use end_to_end::{Delivered, Place, Settings, Site};
+use end_to_end::{Delivered, Place, Settings, Site, Tail};
 
 const TIED: u32 = 25_000;
 
@@ -36,9 +36,8 @@ fn every_revision_arrives_through_faults_and_a_kill() {
     let place = Place::new(&site.simulator, &tenants, &Settings::mde("page_size: 2500, start: 7d"));
 
     let running = place.start(&["run", "--once"]);
-    site.wait_until("half of the alerts have arrived", || {
-        Delivered::read_so_far(&place.output()).records.len() >= 50_000
-    });
+    let mut arrived = Tail::of(&place.output());
+    site.wait_until("half of the alerts have arrived", || arrived.lines() >= 50_000);
     let killed = running.kill();
     assert_eq!(killed.signal(), Some(9), "the kill came in the middle: {}", killed.log);
     site.killed();

@@ -25,7 +25,7 @@ use sink_syslog::{Address, Framing, Header, MessageOptions, Spread, SyslogOption
 
 const LIMIT: f64 = 1.3;
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| extent(5, 3));
-static RECORDS: LazyLock<usize> = LazyLock::new(|| extent(1_000_000, 100_000));
+static RECORDS: LazyLock<usize> = LazyLock::new(|| extent(1_000_000, 300_000));
 /// About the CEF of an alert.
 const PAYLOAD: usize = 1_000;
 

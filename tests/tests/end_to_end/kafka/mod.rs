@@ -129,6 +129,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
         assert!(started.elapsed() < Duration::from_secs(300), "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(50));
+        // Most questions start a kcat, which is not for nothing.
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
