@@ -5,4 +5,4 @@ mod server;
 mod snapshot;
 
 pub use crate::server::Server;
-pub use crate::snapshot::{Condition, DeadLetters, Feed, JournalSpace, Sink, Snapshot, Snapshots};
+pub use crate::snapshot::{Buffer, Condition, DeadLetters, Shard, Sink, Snapshot, Snapshots, Source};
