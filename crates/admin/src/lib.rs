@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod connection;
+pub mod control;
 mod metrics;
 mod server;
 mod snapshot;
