@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod connection;
+pub mod control;
 mod metrics;
 mod server;
 mod snapshot;
 
 pub use crate::server::Server;
-pub use crate::snapshot::{Condition, DeadLetters, Feed, JournalSpace, Sink, Snapshot, Snapshots};
+pub use crate::snapshot::{Buffer, Condition, DeadLetters, Shard, Sink, Snapshot, Snapshots, Source};

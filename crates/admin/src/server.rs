@@ -1,4 +1,4 @@
-//! The listener, and what it answers. A connection carries one request, and has little time for it.
+//! The admin address: the listener, and what it answers.
 
 use std::convert::Infallible;
 use std::io;
@@ -6,18 +6,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::{TcpListener, TcpStream};
 
+use crate::connection::{self, Limits, Listener};
 use crate::metrics;
 use crate::snapshot::Snapshots;
 
@@ -28,22 +25,7 @@ pub struct Server {
     limits: Limits,
 }
 
-/// What a client may cost.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    /// Connections at once; more wait for their turn.
-    connections: usize,
-    /// How long the head of a request may take to come.
-    head: Duration,
-    /// How long a connection may last.
-    whole: Duration,
-}
-
 const LIMITS: Limits = Limits { connections: 32, head: Duration::from_secs(5), whole: Duration::from_secs(30) };
-/// The most bytes of a request.
-const REQUEST_BYTES: usize = 16 << 10;
-/// How long to wait where no connection can be taken: out of descriptors, most likely.
-const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Listens on an address; port 0 is any that is free. Nobody is answered yet.
@@ -64,86 +46,49 @@ impl Server {
 
     /// Answers until it is dropped, and with it every connection.
     pub async fn serve(self, snapshots: Arc<dyn Snapshots>) -> Infallible {
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                Some(ended) = connections.join_next() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "an answer on the admin address ended by itself");
-                    }
-                }
-                accepted = self.listener.accept(), if connections.len() < self.limits.connections => match accepted {
-                    Ok((socket, _)) => {
-                        connections.spawn(converse(socket, Arc::clone(&snapshots), self.limits));
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "the admin address cannot take a connection");
-                        sleep(ACCEPT_AGAIN).await;
-                    }
-                },
-            }
-        }
+        let address = Address { listener: self.listener, router: router(snapshots) };
+        connection::serve(&address, self.limits).await
     }
 }
 
-/// Takes one request and answers it.
-async fn converse(
-    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    snapshots: Arc<dyn Snapshots>,
-    limits: Limits,
-) {
-    let service = service_fn(|request: Request<Incoming>| answer(request, Arc::clone(&snapshots)));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .keep_alive(false)
-        .max_buf_size(REQUEST_BYTES)
-        .serve_connection(TokioIo::new(socket), service);
-    match timeout(limits.whole, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection to the admin address ended early"),
-        Err(_) => tracing::debug!("a connection to the admin address took too long"),
+struct Address {
+    listener: TcpListener,
+    router: Router,
+}
+
+impl Listener for Address {
+    type Socket = TcpStream;
+
+    const NAME: &'static str = "the admin address";
+
+    async fn accept(&self) -> io::Result<(TcpStream, Router)> {
+        Ok((self.listener.accept().await?.0, self.router.clone()))
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    snapshots: Arc<dyn Snapshots>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(match (request.uri().path(), request.method()) {
-        ("/metrics", &Method::GET) => match snapshots.snapshot().await {
-            Some(snapshot) => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(snapshot)),
-            None => sentence(StatusCode::SERVICE_UNAVAILABLE, "no instance can be asked at the moment"),
-        },
-        ("/metrics", _) => {
-            let mut refusal = sentence(StatusCode::METHOD_NOT_ALLOWED, "metrics are only read, by GET");
-            // RFC 9110, section 15.5.6: a 405 says what is allowed.
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-            refusal
-        }
-        _ => sentence(StatusCode::NOT_FOUND, "there is only /metrics"),
-    })
+fn router(snapshots: Arc<dyn Snapshots>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "metrics are only read, by GET\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "there is only /metrics\n"))
+        .with_state(snapshots)
 }
 
-fn sentence(status: StatusCode, sentence: &str) -> Response<Full<Bytes>> {
-    page(status, "text/plain; charset=utf-8", format!("{sentence}\n"))
-}
-
-fn page(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut page = Response::new(Full::from(body));
-    *page.status_mut() = status;
-    page.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    page
+async fn metrics(State(snapshots): State<Arc<dyn Snapshots>>) -> Response {
+    match snapshots.snapshot().await {
+        Some(snapshot) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(snapshot)).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "no instance can be asked at the moment\n").into_response(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-    use tokio::net::TcpStream;
-    use tokio::time::Instant;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
+    use crate::connection::{REQUEST_BYTES, converse};
     use crate::snapshot::{Sink, Snapshot};
 
     /// An instance with one sink, or none that can be asked.
@@ -195,18 +140,21 @@ mod tests {
         }
     }
 
-    /// Guarantee: there is one path and one method; while there is no instance, that is said and not a page of zeros.
+    /// Guarantee: there is one path, and it is only read; while there is no instance, that is said and not a page of
+    /// zeros.
     #[tokio::test]
     async fn all_else_is_refused() {
         let address = start(LIMITS, true).await;
         for path in ["/", "/metrics/", "/Metrics", "//metrics", "/healthz", "/metrics%2f"] {
             assert_eq!(status(&ask(address, &SCRAPE.replace("/metrics", path)).await), "404", "{path}");
         }
-        for method in ["POST", "HEAD", "DELETE", "OPTIONS", "BREW"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
             let answer = ask(address, &SCRAPE.replace("GET", method)).await;
             assert_eq!(status(&answer), "405", "{method}");
-            assert!(answer.contains("\r\nallow: GET\r\n"), "{answer}");
+            assert!(answer.contains("\r\nallow: GET,HEAD\r\n"), "{answer}");
         }
+        let head = ask(address, &SCRAPE.replace("GET", "HEAD")).await;
+        assert!(status(&head) == "200" && head.ends_with("\r\n\r\n"), "{head}");
         assert_eq!(status(&ask(start(LIMITS, false).await, SCRAPE).await), "503");
     }
 
@@ -236,7 +184,7 @@ mod tests {
             let (started, writing) = (Instant::now(), async {
                 client.write_all(request.as_bytes()).await.unwrap();
             });
-            tokio::join!(converse(server, Arc::new(Instance { answers: true }), LIMITS), writing);
+            tokio::join!(converse(server, router(Arc::new(Instance { answers: true })), LIMITS), writing);
             assert_eq!(started.elapsed().as_secs(), lasts.as_secs(), "{request:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin::{DeadLetters, Feed, JournalSpace, Server, Sink, Snapshot, Snapshots};
+use admin::{Buffer, DeadLetters, Server, Sink, Snapshot, Snapshots, Source};
 use async_trait::async_trait;
 use journal::{DeadLetterCount, Journal};
 use pipeline_file::plan::AdminPlan;
@@ -82,8 +82,9 @@ impl Instance {
         Some(Snapshot {
             sinks: self.status.lanes.iter().map(|lane| self.sink(lane)).collect(),
             dead_letters,
-            feeds: self.status.feeds.iter().map(|feed| self::feed(feed)).collect(),
-            journal: JournalSpace { used_bytes: room.used, max_bytes: room.max, is_full: room.full_since.is_some() },
+            sources: self.status.feeds.iter().map(|feed| source(feed)).collect(),
+            buffer: Buffer { used_bytes: room.used, max_bytes: room.max, is_full: room.full_since.is_some() },
+            shard: None,
         })
     }
 
@@ -91,22 +92,23 @@ impl Instance {
         let known = self.journal.lanes().iter().find(|known| known.name == lane.name);
         Sink {
             name: lane.name.clone(),
+            guarantee: lane.guarantee.get().map(|word| word.to_string()),
             delivered: lane.delivered.get(),
             filtered: lane.filtered.get(),
-            set_aside: lane.dead_letters.get(),
-            backlog: known.map_or(0, |known| self.journal.backlog(known.id)),
+            refused: lane.dead_letters.get(),
+            waiting: known.map_or(0, |known| self.journal.backlog(known.id)),
             condition: condition(&lane.condition.get()),
         }
     }
 }
 
-fn feed(feed: &FeedStatus) -> Feed {
-    Feed {
+fn source(feed: &FeedStatus) -> Source {
+    Source {
         tenant: feed.tenant.clone(),
-        source: feed.source.clone(),
-        rows: feed.rows.get(),
-        revisions: feed.revisions.get(),
-        owed: feed.owed.get().len() as u64,
+        name: feed.source.clone(),
+        alerts_received: feed.rows.get(),
+        updates: feed.revisions.get(),
+        known_gaps: feed.owed.get().len() as u64,
         condition: condition(&feed.condition.get()),
     }
 }
@@ -118,8 +120,8 @@ fn dead_letters(count: DeadLetterCount) -> DeadLetters {
 /// Its sentence stays here: it may quote what the other side said.
 fn condition(condition: &Condition) -> admin::Condition {
     match condition {
-        Condition::Halted(_) => admin::Condition::Halted,
-        Condition::Waiting(_) => admin::Condition::Waiting,
+        Condition::Halted(_) => admin::Condition::ActionRequired,
+        Condition::Waiting(_) => admin::Condition::Retrying,
         Condition::Done | Condition::Running => admin::Condition::Well,
     }
 }
@@ -179,6 +181,7 @@ mod tests {
         feed.owed.set(vec!["SENTENCE".into()]);
         feed.condition.set(Condition::Waiting("SENTENCE".into()));
         let lane = LaneStatus { name: "siem".into(), ..LaneStatus::default() };
+        lane.guarantee.set(Some(sink::Word::BestEffort));
         lane.delivered.add(7);
         lane.filtered.add(2);
         lane.dead_letters.add(1);
@@ -200,25 +203,26 @@ mod tests {
         let shown = running.snapshot().await.unwrap();
         let sink = Sink {
             name: "siem".into(),
+            guarantee: Some("best_effort".into()),
             delivered: 7,
             filtered: 2,
-            set_aside: 1,
-            backlog: 2,
-            condition: admin::Condition::Halted,
+            refused: 1,
+            waiting: 2,
+            condition: admin::Condition::ActionRequired,
         };
         assert_eq!(shown.sinks, [sink]);
         assert_eq!(shown.dead_letters, [DeadLetters { sink: "siem".into(), kept: 1, replaying: 0 }]);
-        let feed = Feed {
+        let source = Source {
             tenant: "contoso".into(),
-            source: "alerts".into(),
-            rows: 12,
-            revisions: 3,
-            owed: 1,
-            condition: admin::Condition::Waiting,
+            name: "alerts".into(),
+            alerts_received: 12,
+            updates: 3,
+            known_gaps: 1,
+            condition: admin::Condition::Retrying,
         };
-        assert_eq!(shown.feeds, [feed]);
-        assert_eq!((shown.journal.max_bytes, shown.journal.is_full), (1 << 30, false));
-        assert!((1..1 << 30).contains(&shown.journal.used_bytes), "{shown:?}");
+        assert_eq!(shown.sources, [source]);
+        assert_eq!((shown.buffer.max_bytes, shown.buffer.is_full), (1 << 30, false));
+        assert!((1..1 << 30).contains(&shown.buffer.used_bytes), "{shown:?}");
         assert!(!format!("{shown:?}").contains("SENTENCE"), "{shown:?}");
 
         let letter = journal.dead_letters(journal.lanes()[0].id, 0, 1).await.unwrap()[0].id;

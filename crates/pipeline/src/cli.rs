@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::logs::LogFormat;
@@ -11,7 +11,7 @@ use crate::logs::LogFormat;
 /// Forwards every alert revision of Microsoft Defender for Endpoint to a SIEM, and loses none.
 #[derive(Debug, Parser)]
 #[command(name = "atp-forwarder", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 file wrong, 3 something is halted or time is over, \
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 file wrong, 3 action is required somewhere or time is over, \
                         4 destination, 5 state in use or damaged.")]
 pub(crate) struct Cli {
     /// The pipeline file [default: ./pipeline.yaml, then /etc/atp-forwarder/pipeline.yaml]
@@ -38,8 +38,13 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Show alerts of a simulated tenant, as CEF, on the terminal; nothing to set up
     Demo(DemoArgs),
+    /// Steer what waits for a sink
+    #[command(subcommand)]
+    Lanes(LanesCommand),
     /// Print alerts as they go on the wire
     Preview(PreviewArgs),
+    /// Have the running instance take over the pipeline file as it is now
+    Reload(ReloadArgs),
     /// Forward until stopped
     Run(RunArgs),
     /// Print the JSON Schema of the pipeline file
@@ -132,6 +137,25 @@ pub(crate) enum DemoFormat {
     Json,
 }
 
+/// `lanes`
+#[derive(Debug, Subcommand)]
+pub(crate) enum LanesCommand {
+    /// Give up all alerts that wait for a sink; its dead letters stay
+    Skip(SkipArgs),
+}
+
+/// `lanes skip`
+#[derive(Debug, Args)]
+pub(crate) struct SkipArgs {
+    /// The sink, which may have left the file
+    #[arg(value_name = "NAME")]
+    pub(crate) sink: String,
+
+    /// The reason, which is recorded
+    #[arg(long, value_parser = NonEmptyStringValueParser::new(), value_name = "TEXT")]
+    pub(crate) why: String,
+}
+
 /// `preview`
 #[derive(Debug, Args)]
 pub(crate) struct PreviewArgs {
@@ -176,6 +200,14 @@ pub(crate) struct PreviewArgs {
     /// alerts it gets]
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: Option<String>,
+}
+
+/// `reload`
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArgs {
+    /// Take over also what is refused until a person has confirmed it: more than a tenth of all tenants gone
+    #[arg(long)]
+    pub(crate) confirm: bool,
 }
 
 /// `run`

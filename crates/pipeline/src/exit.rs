@@ -30,6 +30,14 @@ pub(crate) enum FailureKind {
     State = 5,
 }
 
+impl FailureKind {
+    /// What an exit code says that another process has given.
+    pub(crate) fn of_code(code: u8) -> Self {
+        let known = [Self::FileWrong, Self::HaltedOrOutOfTime, Self::Destination, Self::State];
+        known.into_iter().find(|kind| *kind as u8 == code).unwrap_or(Self::Failed)
+    }
+}
+
 impl Failure {
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), damage: false, reader_gone: false }
@@ -65,6 +73,10 @@ impl Failure {
     /// The journal was found damaged while it was in use: opening it again sets it aside.
     pub(crate) fn is_damage(&self) -> bool {
         self.damage
+    }
+
+    pub(crate) fn kind(&self) -> FailureKind {
+        self.kind
     }
 
     pub(crate) fn code(&self) -> ExitCode {

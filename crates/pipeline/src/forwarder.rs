@@ -81,6 +81,7 @@ impl Forwarder {
         let rendering =
             Rendering::new(registry::renderer(plan), registry::per(plan), plan.only.clone(), Arc::clone(tenants));
         let lane_status = Arc::new(LaneStatus { name: plan.name.clone(), ..LaneStatus::default() });
+        lane_status.guarantee.set(Some(sink.word()));
         status.lanes.push(Arc::clone(&lane_status));
         tracing::info!(sink = plan.name, word = %sink.word(), "a sink is open");
         let journal: Arc<dyn Journal> = self.journal.clone();

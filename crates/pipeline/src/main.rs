@@ -6,6 +6,8 @@
 mod admin_address;
 mod cli;
 mod commands;
+#[cfg_attr(not(test), expect(dead_code, reason = "the running instance does not take commands yet"))]
+mod control;
 mod exit;
 mod forwarder;
 mod intake;

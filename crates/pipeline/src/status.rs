@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fault::{Fault, Verdict};
+use sink::Word;
 
 /// All feeds and lanes of an instance.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ impl FeedStatus {
 #[derive(Debug, Default)]
 pub(crate) struct LaneStatus {
     pub(crate) name: String,
+    /// What the destination's acknowledgement is worth, once the sink is open.
+    pub(crate) guarantee: Mutexed<Option<Word>>,
     pub(crate) condition: Mutexed<Condition>,
     pub(crate) delivered: Count,
     pub(crate) filtered: Count,

@@ -40,7 +40,7 @@ fn metrics_tell_how_it_goes() {
     let with_collector = file(&site, &place, &tenants, &collector, admin.port);
 
     let running = place.start(&["run"]);
-    admin.wait_for(&site, &["atp_sink_set_aside_total{sink=\"splunk\"} 40", "atp_sink_backlog{sink=\"splunk\"} 0"]);
+    admin.wait_for(&site, &["atp_sink_refused_total{sink=\"splunk\"} 40", "atp_sink_waiting{sink=\"splunk\"} 0"]);
     admin.wait_for(&site, &["atp_sink_delivered_total{sink=\"out\"} 80", "atp_sink_filtered_total{sink=\"few\"} 40"]);
     let metrics = admin.read();
     expect_counts(&metrics);
@@ -63,7 +63,7 @@ fn metrics_tell_how_it_goes() {
     fs::write(&path, with_collector).expect("the folder of the test is writable");
     let metrics = admin.of_a_run(&site, &place);
     assert_eq!((metrics["atp_sink_dead_letters splunk"], listed(&place)), (0, 0));
-    assert_eq!(metrics["atp_sink_set_aside_total splunk"], 0, "counters begin with the process");
+    assert_eq!(metrics["atp_sink_refused_total splunk"], 0, "counters begin with the process");
     println!("{} series of {} alerts, read three times", metrics.len(), 2 * ALERTS);
 }
 
@@ -95,24 +95,26 @@ fn expect_counts(metrics: &Metrics) {
         ("atp_sink_delivered_total splunk", half),
         ("atp_sink_filtered_total few", half),
         ("atp_sink_filtered_total out", 0),
-        ("atp_sink_set_aside_total out", 0),
-        ("atp_sink_set_aside_total splunk", half),
+        ("atp_sink_refused_total out", 0),
+        ("atp_sink_refused_total splunk", half),
         ("atp_sink_dead_letters out", 0),
         ("atp_sink_dead_letters splunk", half),
         ("atp_sink_dead_letters_replaying splunk", 0),
-        ("atp_sink_backlog splunk", 0),
-        ("atp_sink_halted splunk", 0),
-        ("atp_feed_revisions_total contoso alerts", half),
-        ("atp_feed_revisions_total fabrikam alerts", half),
-        ("atp_feed_owed contoso alerts", 0),
-        ("atp_feed_halted contoso alerts", 0),
-        ("atp_journal_full", 0),
+        ("atp_sink_waiting splunk", 0),
+        ("atp_sink_action_required splunk", 0),
+        ("atp_sink_guarantee_info out durable", 1),
+        ("atp_sink_guarantee_info splunk accepted", 1),
+        ("atp_source_updates_total contoso alerts", half),
+        ("atp_source_updates_total fabrikam alerts", half),
+        ("atp_source_known_gaps contoso alerts", 0),
+        ("atp_source_action_required contoso alerts", 0),
+        ("atp_buffer_full", 0),
     ] {
         assert_eq!(metrics[metric], expected, "{metric}");
     }
-    assert!(metrics["atp_feed_rows_total contoso alerts"] >= half, "{metrics:?}");
-    let used = metrics["atp_journal_used_bytes"];
-    assert!(used > 0 && used < metrics["atp_journal_max_bytes"], "{metrics:?}");
+    assert!(metrics["atp_source_alerts_received_total contoso alerts"] >= half, "{metrics:?}");
+    let used = metrics["atp_buffer_used_bytes"];
+    assert!(used > 0 && used < metrics["atp_buffer_max_bytes"], "{metrics:?}");
 }
 
 /// Another process with a journal of its own cannot have the address, says so, and leaves no journal behind.

@@ -2,7 +2,10 @@
 
 mod dead_letters;
 mod demo;
+mod instance;
+mod lanes;
 mod preview;
+mod reload;
 mod run;
 mod schema;
 mod validate;
@@ -20,7 +23,9 @@ pub(crate) async fn run(cli: Cli, bars: MultiProgress) -> Result<(), Failure> {
     match &cli.command {
         Command::DeadLetters(command) => dead_letters::dead_letters(&plan(&cli)?, command).await,
         Command::Demo(args) => demo::demo(args).await,
+        Command::Lanes(command) => lanes::lanes(&plan(&cli)?, command).await,
         Command::Preview(args) => preview::preview(args, || plan(&cli)).await,
+        Command::Reload(args) => reload::reload(&plan(&cli)?, args).await,
         Command::Run(args) => run::run(&plan(&cli)?, args, bars).await,
         Command::Schema => schema::schema(),
         Command::Validate(args) => validate::validate(&file(&cli)?, &plan(&cli)?, args),
