@@ -15,7 +15,7 @@ use atp_sim::{Options, Population, TenantOptions};
 use bytes::Bytes;
 use end_to_end::{Cost, Place, Settings, Site, extent, median};
 use journal::{
-    Append, EmbeddedJournal, EmbeddedOptions, FeedName, Journal, Key, LanePlan, LaneStart, NewEntry, QueueKind,
+    Append, EmbeddedJournal, EmbeddedOptions, FeedName, Journal, Key, LanePlan, LaneStart, NewEntry, Takes, Target,
 };
 
 const LIMIT: f64 = 1.1;
@@ -73,21 +73,18 @@ fn drain(site: &Site, tenant: &TenantOptions, count: u32) -> Cost {
 
 /// Leaves a journal behind in which `count` alerts wait for the lane `out`.
 async fn fill(path: &Path, tenant: &TenantOptions, count: u32) {
-    let lane = LanePlan { name: "out".to_owned(), was: None, from: LaneStart::Journal };
+    let lane = LanePlan { name: "out".to_owned(), renamed_from: None, start: LaneStart::Oldest, takes: Takes::all() };
     let day = Duration::from_secs(86_400);
-    let options = EmbeddedOptions {
-        path: path.to_owned(),
-        max_size: 4 << 30,
-        keep: 3 * day,
-        remember: 30 * day,
-        lanes: vec![lane],
-    };
+    let options =
+        EmbeddedOptions { path: path.to_owned(), max_size: 4 << 30, retention: 3 * day, dedup_window: 30 * day };
     let journal = EmbeddedJournal::open(options).await.expect("a journal can be made");
+    journal.set_lanes(&[lane]).await.expect("a new journal has no other lane");
     let name = FeedName { tenant_id: tenant.tenant_id.clone(), source: "alerts".to_owned() };
     let feed = journal.open_feed(&name, "mde_alerts").await.expect("the journal is open").id;
     for page in 0..count / PAGE {
         let entries = (page * PAGE..(page + 1) * PAGE).map(entry).collect();
-        let append = Append { feed, queue: QueueKind::Live, entries, checkpoints: Vec::new(), reread: false };
+        let append =
+            Append { feed, to: Target::Live, entries, checkpoints: Vec::new(), reread: false, server_time: None };
         journal.append(append).await.expect("the journal has room");
     }
     journal.close().await;

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use end_to_end::Running;
 use journal::{
-    Append, EmbeddedJournal, EmbeddedOptions, FeedId, FeedName, Journal, Key, LanePlan, LaneStart, NewEntry, QueueKind,
+    Append, EmbeddedJournal, EmbeddedOptions, FeedId, FeedName, Journal, Key, LanePlan, LaneStart, NewEntry, Takes,
+    Target,
 };
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
@@ -89,6 +90,7 @@ fn measure(shape: Shape) -> usize {
 /// Opens a journal, then appends a page of every feed between the making of two folders.
 async fn append_pages(folder: &Path, shape: Shape) {
     let journal = EmbeddedJournal::open(options(folder)).await.expect("a journal can be made");
+    journal.set_lanes(&[lane()]).await.expect("a new journal has no other lane");
     let feeds = open_feeds(&journal).await;
     // What opening wrote is not part of the second.
     sleep(2 * SECOND).await;
@@ -123,10 +125,12 @@ async fn open_feeds(journal: &Arc<EmbeddedJournal>) -> Vec<FeedId> {
 }
 
 fn options(folder: &Path) -> EmbeddedOptions {
-    let lane = LanePlan { name: "out".to_owned(), was: None, from: LaneStart::Journal };
     let day = Duration::from_secs(86_400);
-    let path = folder.join("data");
-    EmbeddedOptions { path, max_size: 4 << 30, keep: 3 * day, remember: 30 * day, lanes: vec![lane] }
+    EmbeddedOptions { path: folder.join("data"), max_size: 4 << 30, retention: 3 * day, dedup_window: 30 * day }
+}
+
+fn lane() -> LanePlan {
+    LanePlan { name: "out".to_owned(), renamed_from: None, start: LaneStart::Oldest, takes: Takes::all() }
 }
 
 /// A page of a feed, with the checkpoint that goes with it.
@@ -139,5 +143,6 @@ fn page(feed: FeedId) -> Append {
         NewEntry { key: Key { time: i64::from(number), id }, flags: 0, bytes }
     };
     let checkpoints = vec![("live".to_owned(), vec![7; 200])];
-    Append { feed, queue: QueueKind::Live, entries: (0..ROWS).map(entry).collect(), checkpoints, reread: false }
+    let entries = (0..ROWS).map(entry).collect();
+    Append { feed, to: Target::Live, entries, checkpoints, reread: false, server_time: None }
 }

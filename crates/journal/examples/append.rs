@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use journal::{
-    Append, EmbeddedJournal, EmbeddedOptions, FeedId, FeedName, Journal, Key, LanePlan, LaneStart, NewEntry, Place,
-    QueueKind, Settlement, Tuning,
+    Append, EmbeddedJournal, EmbeddedOptions, EntryRef, FeedId, FeedName, Journal, Key, LanePlan, LaneStart, NewEntry,
+    Settlement, Taken, Takes, Target, Tuning,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -57,6 +57,7 @@ fn baseline() -> Outcome<u64> {
 
 async fn measure(folder: &Path, page_size: u32, bytes: u64) -> Outcome<()> {
     let journal = EmbeddedJournal::open_tuned(options(folder), Tuning { page_size, ..Tuning::default() }).await?;
+    journal.set_lanes(&[lane()]).await?;
     let mut feeds = Vec::new();
     for number in 0..FEEDS {
         feeds.push(open_feed(&journal, number).await?);
@@ -117,17 +118,13 @@ async fn futures(journal: &std::sync::Arc<EmbeddedJournal>, pages: Vec<Append>) 
 }
 
 async fn drain(journal: &EmbeddedJournal) -> Outcome<()> {
-    let lane = journal.lanes()[0].id;
-    let mut reader = journal.reader(lane);
-    while journal.backlog(lane) > 0 {
-        let run = reader.next(4 << 20).await?;
-        let end = run.entries.last().map_or(0, |entry| entry.place.0 + 1);
-        let marks = vec![(run.queue, Place(end))];
+    let lane = journal.lane("siem").ok_or("the lane was set")?;
+    let mut reader = lane.reader();
+    while lane.waiting() > 0 {
+        let Taken::Run(run) = reader.next(4 << 20).await? else { continue };
+        let marks = run.entries.last().map(|entry| EntryRef { queue: run.queue, place: entry.place });
         let delivered = run.entries.len() as u64;
-        let none = (Vec::new(), Vec::new());
-        journal
-            .settle(Settlement { lane, marks, requeued: none.0, dead_letters: none.1, delivered, filtered: 0 })
-            .await?;
+        lane.settle(Settlement { marks: marks.into_iter().collect(), delivered, ..Settlement::default() }).await?;
     }
     Ok(())
 }
@@ -135,6 +132,7 @@ async fn drain(journal: &EmbeddedJournal) -> Outcome<()> {
 /// A thousand feeds, each with a page of ten, spread over a second.
 async fn thousand_feeds(folder: &Path) -> Outcome<()> {
     let journal = EmbeddedJournal::open(options(folder)).await?;
+    journal.set_lanes(&[lane()]).await?;
     let mut opening = Vec::new();
     for number in 0..1_000 {
         let journal = journal.clone();
@@ -165,9 +163,12 @@ async fn thousand_feeds(folder: &Path) -> Outcome<()> {
 }
 
 fn options(folder: &Path) -> EmbeddedOptions {
-    let lanes = vec![LanePlan { name: "siem".into(), was: None, from: LaneStart::Journal }];
     let day = Duration::from_secs(24 * 60 * 60);
-    EmbeddedOptions { path: folder.to_owned(), max_size: 4 << 30, keep: Duration::ZERO, remember: 30 * day, lanes }
+    EmbeddedOptions { path: folder.to_owned(), max_size: 4 << 30, retention: Duration::ZERO, dedup_window: 30 * day }
+}
+
+fn lane() -> LanePlan {
+    LanePlan { name: "siem".into(), renamed_from: None, start: LaneStart::Oldest, takes: Takes::all() }
 }
 
 async fn open_feed(journal: &EmbeddedJournal, number: u64) -> Outcome<FeedId> {
@@ -178,7 +179,7 @@ async fn open_feed(journal: &EmbeddedJournal, number: u64) -> Outcome<FeedId> {
 fn page(feed: FeedId, first: u64, count: u64) -> Append {
     let entries = (first..first + count).map(entry).collect();
     let checkpoints = vec![("live".to_owned(), vec![u8::try_from(first % 251).unwrap_or(0); 300])];
-    Append { feed, queue: QueueKind::Live, entries, checkpoints, reread: false }
+    Append { feed, to: Target::Live, entries, checkpoints, reread: false, server_time: None }
 }
 
 fn entry(number: u64) -> NewEntry {

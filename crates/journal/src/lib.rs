@@ -6,4 +6,4 @@ mod embedded;
 pub mod suite;
 
 pub use crate::contract::*;
-pub use crate::embedded::{Clock, EmbeddedJournal, EmbeddedOptions, LARGEST_ENTRY, LaneCount, Tuning};
+pub use crate::embedded::{Clock, EmbeddedJournal, EmbeddedOptions, LARGEST_ENTRY, Tuning};

@@ -26,7 +26,7 @@ pub use self::syslog::{
 use crate::secret::SecretSource;
 
 /// The whole checked plan.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The tenants, in the order of their names; those that are not enabled too, since their alerts may still wait.
     pub tenants: Vec<TenantPlan>,
@@ -46,7 +46,7 @@ pub struct AdminPlan {
 }
 
 /// One tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TenantPlan {
     /// Its name in the file: only a label.
     pub name: String,
@@ -69,7 +69,7 @@ pub struct TenantPlan {
 }
 
 /// One source of one tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourcePlan {
     /// Its name in the file.
     pub name: String,
@@ -135,7 +135,7 @@ pub struct QuotaPlan {
 }
 
 /// The embedded journal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JournalPlan {
     /// Its folder, absolute.
     pub path: PathBuf,
@@ -148,7 +148,7 @@ pub struct JournalPlan {
 }
 
 /// One sink and its lane.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SinkPlan {
     /// Its name in the file.
     pub name: String,

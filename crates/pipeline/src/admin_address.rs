@@ -78,27 +78,27 @@ impl Instance {
                 return None;
             }
         };
+        let waiting = |name: &str| self.journal.lane(name).map_or(0, |lane| lane.waiting());
         let room = *self.journal.room().borrow();
         Some(Snapshot {
-            sinks: self.status.lanes.iter().map(|lane| self.sink(lane)).collect(),
+            sinks: self.status.lanes().iter().map(|lane| sink(lane, waiting(&lane.name))).collect(),
             dead_letters,
-            sources: self.status.feeds.iter().map(|feed| source(feed)).collect(),
+            sources: self.status.feeds().iter().map(|feed| source(feed)).collect(),
             buffer: Buffer { used_bytes: room.used, max_bytes: room.max, is_full: room.full_since.is_some() },
             shard: None,
         })
     }
+}
 
-    fn sink(&self, lane: &LaneStatus) -> Sink {
-        let known = self.journal.lanes().iter().find(|known| known.name == lane.name);
-        Sink {
-            name: lane.name.clone(),
-            guarantee: lane.guarantee.get().map(|word| word.to_string()),
-            delivered: lane.delivered.get(),
-            filtered: lane.filtered.get(),
-            refused: lane.dead_letters.get(),
-            waiting: known.map_or(0, |known| self.journal.backlog(known.id)),
-            condition: condition(&lane.condition.get()),
-        }
+fn sink(lane: &LaneStatus, waiting: u64) -> Sink {
+    Sink {
+        name: lane.name.clone(),
+        guarantee: lane.guarantee.get().map(|word| word.to_string()),
+        delivered: lane.delivered.get(),
+        filtered: lane.filtered.get(),
+        refused: lane.dead_letters.get(),
+        waiting,
+        condition: condition(&lane.condition.get()),
     }
 }
 
@@ -120,7 +120,7 @@ fn dead_letters(count: DeadLetterCount) -> DeadLetters {
 /// Its sentence stays here: it may quote what the other side said.
 fn condition(condition: &Condition) -> admin::Condition {
     match condition {
-        Condition::Halted(_) => admin::Condition::ActionRequired,
+        Condition::Halted(_) | Condition::TooManyDeadLetters(_) => admin::Condition::ActionRequired,
         Condition::Waiting(_) => admin::Condition::Retrying,
         Condition::Done | Condition::Running => admin::Condition::Well,
     }
@@ -132,8 +132,8 @@ mod tests {
 
     use bytes::Bytes;
     use journal::{
-        Append, DeadLetter, EmbeddedJournal, EmbeddedOptions, EntryRef, FeedName, Key, LanePlan, LaneStart, NewEntry,
-        Place, QueueId, QueueKind, Settlement,
+        Append, DeadLetter, DeadLetters as _, EmbeddedJournal, EmbeddedOptions, EntryRef, FeedName, Key, LanePlan,
+        LaneStart, NewEntry, Place, QueueId, Settlement, Takes, Target,
     };
 
     use super::*;
@@ -148,45 +148,49 @@ mod tests {
         let journal = EmbeddedJournal::open(EmbeddedOptions {
             path: folder.path().join("data"),
             max_size: 1 << 30,
-            keep: Duration::from_secs(3_600),
-            remember: Duration::from_secs(86_400),
-            lanes: vec![LanePlan { name: "siem".into(), was: None, from: LaneStart::Now }],
+            retention: Duration::from_secs(3_600),
+            dedup_window: Duration::from_secs(86_400),
         });
         let journal = journal.await.unwrap();
+        let lane = LanePlan { name: "siem".into(), renamed_from: None, start: LaneStart::Now, takes: Takes::all() };
+        journal.set_lanes(&[lane]).await.unwrap();
         let name = FeedName { tenant_id: "t".into(), source: "alerts".into() };
         let feed = journal.open_feed(&name, "mde_alerts").await.unwrap().id;
         let entries = (0..3).map(entry).collect();
-        let (queue, lane) = (QueueId(0), journal.lanes()[0].id);
+        let queue = QueueId(0);
         journal
-            .append(Append { feed, queue: QueueKind::Live, entries, checkpoints: Vec::new(), reread: false })
+            .append(Append {
+                feed,
+                to: Target::Live,
+                entries,
+                checkpoints: Vec::new(),
+                reread: false,
+                server_time: None,
+            })
             .await
             .unwrap();
         let letter = DeadLetter { entry: EntryRef { queue, place: Place(0) }, reason: "SENTENCE".into() };
-        let settlement = Settlement {
-            lane,
-            marks: vec![(queue, Place(1))],
-            requeued: Vec::new(),
-            dead_letters: vec![letter],
-            delivered: 0,
-            filtered: 0,
-        };
-        journal.settle(settlement).await.unwrap();
+        let marks = vec![EntryRef { queue, place: Place(0) }];
+        let settlement = Settlement { marks, dead_letters: vec![letter], ..Settlement::default() };
+        journal.lane("siem").unwrap().settle(settlement).await.unwrap();
         journal
     }
 
     fn status() -> Arc<Status> {
-        let feed = FeedStatus::new("contoso", "alerts");
+        let status = Status::default();
+        let name = FeedName { tenant_id: "t".into(), source: "alerts".into() };
+        let feed = status.feed(&name, || FeedStatus::new("contoso", "alerts"));
         feed.rows.add(12);
         feed.revisions.add(3);
         feed.owed.set(vec!["SENTENCE".into()]);
         feed.condition.set(Condition::Waiting("SENTENCE".into()));
-        let lane = LaneStatus { name: "siem".into(), ..LaneStatus::default() };
+        let lane = status.lane("siem");
         lane.guarantee.set(Some(sink::Word::BestEffort));
         lane.delivered.add(7);
         lane.filtered.add(2);
         lane.dead_letters.add(1);
         lane.condition.set(Condition::Halted("SENTENCE".into()));
-        Arc::new(Status { feeds: vec![Arc::new(feed)], lanes: vec![Arc::new(lane)] })
+        Arc::new(status)
     }
 
     /// Guarantee: what lanes, feeds and journal know is shown, each under its own name, and no sentence; a journal that is
@@ -225,8 +229,9 @@ mod tests {
         assert!((1..1 << 30).contains(&shown.buffer.used_bytes), "{shown:?}");
         assert!(!format!("{shown:?}").contains("SENTENCE"), "{shown:?}");
 
-        let letter = journal.dead_letters(journal.lanes()[0].id, 0, 1).await.unwrap()[0].id;
-        journal.replay(journal.lanes()[0].id, &[letter]).await.unwrap();
+        let lane = journal.lane("siem").unwrap().id();
+        let letter = journal.dead_letters(lane, 0, 1).await.unwrap()[0].id;
+        journal.replay(lane, &[letter]).await.unwrap();
         assert_eq!(running.snapshot().await.unwrap().dead_letters[0].replaying, 1);
 
         journal.close().await;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use atp_source::{Feed, FeedOptions, Page, Row, Step};
 use fault::{BackOff, Fault, Verdict, Waits};
-use journal::{Append, FeedId, FeedName, Journal, JournalError, Key, NewEntry, OpenFeed, QueueKind};
+use journal::{Append, FeedId, FeedName, Journal, JournalError, Key, NewEntry, OpenFeed, Target};
 use tokio::time::sleep;
 
 use crate::lane::PARTIAL;
 use crate::signal::Signal;
-use crate::status::{Condition, FeedStatus, LaneStatus};
+use crate::status::{Condition, FeedStatus, Status};
 
 /// One feed's way into the journal.
 pub(crate) struct Intake {
@@ -23,8 +23,8 @@ pub(crate) struct Intake {
     pub(crate) status: Arc<FeedStatus>,
     /// Reads up to now and ends; a Halt ends it too.
     pub(crate) once: bool,
-    /// The lanes that make room in the journal.
-    pub(crate) lanes: Vec<Arc<LaneStatus>>,
+    /// What else runs: the lanes make room in the journal.
+    pub(crate) instance: Arc<Status>,
 }
 
 impl Intake {
@@ -51,7 +51,8 @@ impl Intake {
                 .set(feed.status().owed.iter().map(|owed| format!("{}: {}", owed.what, owed.reason)).collect());
             match step {
                 Ok(Step::Page(page)) => {
-                    let Some(new) = self.append(open.id, page, rereads).await? else { return Ok(()) };
+                    let server_time = feed.status().server_time;
+                    let Some(new) = self.append(open.id, page, rereads, server_time).await? else { return Ok(()) };
                     feed.appended(&new);
                     rereads = false;
                     self.recover(&mut waits);
@@ -113,13 +114,20 @@ impl Intake {
 
     /// Appends a page, waiting for as long as the journal has no room: the API keeps its alerts meanwhile. Says which
     /// rows were new; `None` where a feed that is read once waits for a sink that needs a person.
-    async fn append(&self, id: FeedId, page: Page, reread: bool) -> Result<Option<Vec<bool>>, JournalError> {
+    async fn append(
+        &self,
+        id: FeedId,
+        page: Page,
+        reread: bool,
+        server_time: Option<i64>,
+    ) -> Result<Option<Vec<bool>>, JournalError> {
         let page = Append {
             feed: id,
-            queue: QueueKind::Live,
+            to: Target::Live,
             entries: page.rows.into_iter().map(entry).collect(),
             checkpoints: vec![(LIVE_WALK.to_owned(), page.checkpoint)],
             reread,
+            server_time,
         };
         tracing::trace!(feed = self.status.name, rows = page.entries.len(), "a page is appended");
         let mut new = Vec::with_capacity(page.entries.len());
@@ -127,7 +135,7 @@ impl Intake {
         while let Some(part) = parts.pop() {
             match self.journal.append(part.clone()).await {
                 Ok(appended) => new.extend(appended.new),
-                Err(JournalError::Full(_)) if self.waits_for_nobody() && part.entries.len() > 1 => {
+                Err(JournalError::Full(_)) if part.entries.len() > 1 && self.waits_for_nobody().await? => {
                     let (first, rest) = halves(part);
                     parts.extend([rest, first]);
                 }
@@ -146,13 +154,13 @@ impl Intake {
     }
 
     /// No lane has anything to settle, so no room will come: what does not fit as a whole must go in parts.
-    fn waits_for_nobody(&self) -> bool {
-        self.journal.lanes().iter().all(|lane| self.journal.backlog(lane.id) == 0)
+    async fn waits_for_nobody(&self) -> Result<bool, JournalError> {
+        Ok(self.journal.standings().await?.iter().all(|standing| standing.waiting == 0))
     }
 
     /// A lane needs a person before it makes room.
     fn is_held_back_for_good(&self) -> bool {
-        self.lanes.iter().any(|lane| matches!(lane.condition.get(), Condition::Halted(_)))
+        self.instance.lanes().iter().any(|lane| lane.condition.get().is_halted())
     }
 
     async fn wait_for_room(&self) -> Result<(), JournalError> {

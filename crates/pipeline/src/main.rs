@@ -9,7 +9,6 @@ mod commands;
 #[cfg_attr(not(test), expect(dead_code, reason = "the running instance does not take commands yet"))]
 mod control;
 mod exit;
-mod forwarder;
 mod intake;
 mod lane;
 mod logs;
@@ -17,6 +16,7 @@ mod progress;
 mod registry;
 mod signal;
 mod status;
+mod supervisor;
 mod tenants;
 
 use std::process::ExitCode;

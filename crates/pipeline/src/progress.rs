@@ -25,11 +25,12 @@ pub(crate) async fn show(status: Arc<Status>, bars: MultiProgress) {
 
 /// `2 of 3 feeds read, 1204 rows, 1180 revisions; siem: 900 delivered; archive: 1180 delivered, waiting`
 pub(crate) fn line(status: &Status) -> String {
-    let read = status.feeds.iter().filter(|feed| feed.condition.get() == Condition::Done).count();
-    let rows: u64 = status.feeds.iter().map(|feed| feed.rows.get()).sum();
-    let revisions: u64 = status.feeds.iter().map(|feed| feed.revisions.get()).sum();
-    let mut line = format!("{read} of {} feeds read, {rows} rows, {revisions} revisions", status.feeds.len());
-    for lane in &status.lanes {
+    let feeds = status.feeds();
+    let read = feeds.iter().filter(|feed| feed.condition.get() == Condition::Done).count();
+    let rows: u64 = feeds.iter().map(|feed| feed.rows.get()).sum();
+    let revisions: u64 = feeds.iter().map(|feed| feed.revisions.get()).sum();
+    let mut line = format!("{read} of {} feeds read, {rows} rows, {revisions} revisions", feeds.len());
+    for lane in status.lanes() {
         line.push_str(&format!("; {}: {} delivered", lane.name, lane.delivered));
         for (count, what) in [(&lane.filtered, "filtered out"), (&lane.dead_letters, "dead letters")] {
             if count.get() > 0 {
@@ -37,7 +38,7 @@ pub(crate) fn line(status: &Status) -> String {
             }
         }
         match lane.condition.get() {
-            Condition::Halted(_) => line.push_str(", halted"),
+            Condition::Halted(_) | Condition::TooManyDeadLetters(_) => line.push_str(", halted"),
             Condition::Waiting(_) => line.push_str(", waiting"),
             Condition::Done | Condition::Running => {}
         }
@@ -48,19 +49,22 @@ pub(crate) fn line(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{FeedStatus, LaneStatus};
+    use journal::FeedName;
+
+    use crate::status::FeedStatus;
 
     #[test]
     fn the_line_names_what_a_reader_must_know() {
-        let feed = FeedStatus { name: "contoso/alerts".into(), ..FeedStatus::default() };
+        let status = Status::default();
+        let name = FeedName { tenant_id: "t".into(), source: "alerts".into() };
+        let feed = status.feed(&name, || FeedStatus::new("contoso", "alerts"));
         feed.condition.set(Condition::Done);
         feed.rows.add(12);
         feed.revisions.add(10);
-        let lane = LaneStatus { name: "siem".into(), ..LaneStatus::default() };
+        let lane = status.lane("siem");
         lane.delivered.add(7);
         lane.dead_letters.add(1);
         lane.condition.set(Condition::Waiting("x".into()));
-        let status = Status { feeds: vec![Arc::new(feed)], lanes: vec![Arc::new(lane)] };
         assert_eq!(
             line(&status),
             "1 of 1 feeds read, 12 rows, 10 revisions; siem: 7 delivered, 1 dead letters, waiting"

@@ -12,9 +12,11 @@ use std::sync::Arc;
 
 use atp_source::{Api, AppOptions, Application, FeedOptions, HttpClient, HttpOptions, Mode, Planner, Quota, Secret};
 use fault::Fault;
-use journal::{EmbeddedOptions, LanePlan, LaneStart};
+use journal::{EmbeddedOptions, LanePlan, LaneStart, Takes};
 use pipeline_file::SecretSource;
-use pipeline_file::plan::{DestinationPlan, Plan, SinkPlan, SourceKind, SourcePlan, Start, TenantPlan, TokenEndpoint};
+use pipeline_file::plan::{
+    DestinationPlan, OnlyPlan, Plan, SinkPlan, SourceKind, SourcePlan, Start, TenantPlan, TokenEndpoint,
+};
 use secrecy::SecretString;
 use sink::Sink;
 use sink_file::FileSink;
@@ -22,25 +24,45 @@ use sink_splunk_hec::HecSink;
 use sink_syslog::SyslogSink;
 
 pub(crate) use self::format::{per, renderer};
+use crate::tenants::Tenants;
 
 /// The journal that the plan asks for.
 pub(crate) fn journal(plan: &Plan) -> EmbeddedOptions {
-    let lane = |sink: &SinkPlan| LanePlan {
-        name: sink.name.clone(),
-        was: sink.was.clone(),
-        from: match sink.from {
-            Start::Journal => LaneStart::Journal,
-            Start::Now => LaneStart::Now,
-            Start::Since(age) => LaneStart::Since(age),
-        },
-    };
     EmbeddedOptions {
         path: plan.journal.path.clone(),
         max_size: plan.journal.max_size,
-        keep: plan.journal.keep,
-        remember: plan.journal.remember,
-        lanes: plan.sinks.iter().map(lane).collect(),
+        retention: plan.journal.keep,
+        dedup_window: plan.journal.remember,
     }
+}
+
+/// The lanes that the plan asks for, each with the feeds that it takes.
+pub(crate) fn lanes(plan: &Plan) -> Vec<LanePlan> {
+    let tenants = Arc::new(Tenants::new(plan));
+    let lane = |sink: &SinkPlan| LanePlan {
+        name: sink.name.clone(),
+        renamed_from: sink.was.clone(),
+        start: match sink.from {
+            Start::Journal => LaneStart::Oldest,
+            Start::Now => LaneStart::Now,
+            Start::Since(age) => LaneStart::Since(age),
+        },
+        takes: takes(&sink.only, &tenants),
+    };
+    plan.sinks.iter().map(lane).collect()
+}
+
+/// The feeds that a sink takes: those of the tenants that it asks for. Of a tenant that has left the file nobody knows
+/// whether it is asked for, so its alerts are taken, to be told.
+fn takes(only: &OnlyPlan, tenants: &Arc<Tenants>) -> Takes {
+    if only.tenants.is_empty() {
+        return Takes::all();
+    }
+    let (only, tenants) = (only.clone(), Arc::clone(tenants));
+    Takes::new(move |feed| {
+        let tenant = tenants.find(&feed.name.tenant_id);
+        tenant.is_none_or(|tenant| only.takes_tenant(&tenant.name, &tenant.labels))
+    })
 }
 
 /// The sink that a lane sends to.

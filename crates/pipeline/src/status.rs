@@ -1,17 +1,68 @@
 //! What a running instance knows of itself: written by feeds and lanes, read by progress and the closing report.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fault::{Fault, Verdict};
+use journal::FeedName;
 use sink::Word;
 
-/// All feeds and lanes of an instance.
+/// All feeds and lanes of an instance, which come and go while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct Status {
-    pub(crate) feeds: Vec<Arc<FeedStatus>>,
-    pub(crate) lanes: Vec<Arc<LaneStatus>>,
+    feeds: Mutex<BTreeMap<FeedName, Arc<FeedStatus>>>,
+    lanes: Mutex<BTreeMap<String, Arc<LaneStatus>>>,
+}
+
+impl Status {
+    /// Every feed, in the order of tenants.
+    pub(crate) fn feeds(&self) -> Vec<Arc<FeedStatus>> {
+        let mut feeds: Vec<_> = lock(&self.feeds).values().cloned().collect();
+        feeds.sort_by(|one, other| one.name.cmp(&other.name));
+        feeds
+    }
+
+    /// Every lane, in the order of names.
+    pub(crate) fn lanes(&self) -> Vec<Arc<LaneStatus>> {
+        lock(&self.lanes).values().cloned().collect()
+    }
+
+    /// A feed, made where there is none yet: one that is started again keeps its counts.
+    pub(crate) fn feed(&self, name: &FeedName, new: impl FnOnce() -> FeedStatus) -> Arc<FeedStatus> {
+        Arc::clone(lock(&self.feeds).entry(name.clone()).or_insert_with(|| Arc::new(new())))
+    }
+
+    /// A lane, made where there is none yet: one that is started again keeps its counts.
+    pub(crate) fn lane(&self, name: &str) -> Arc<LaneStatus> {
+        let new = || Arc::new(LaneStatus { name: name.to_owned(), ..LaneStatus::default() });
+        Arc::clone(lock(&self.lanes).entry(name.to_owned()).or_insert_with(new))
+    }
+
+    /// A feed or a lane is gone.
+    pub(crate) fn remove(&self, feed: Option<&FeedName>, lane: Option<&str>) {
+        if let Some(feed) = feed {
+            lock(&self.feeds).remove(feed);
+        }
+        if let Some(lane) = lane {
+            lock(&self.lanes).remove(lane);
+        }
+    }
+
+    /// A feed or a lane has failed and is tried again.
+    pub(crate) fn set_waiting(&self, feed: Option<&FeedName>, lane: Option<&str>, why: &str) {
+        if let Some(status) = feed.and_then(|feed| lock(&self.feeds).get(feed).cloned()) {
+            status.condition.set(Condition::Waiting(why.to_owned()));
+        }
+        if let Some(status) = lane.and_then(|lane| lock(&self.lanes).get(lane).cloned()) {
+            status.condition.set(Condition::Waiting(why.to_owned()));
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One feed.
@@ -58,20 +109,34 @@ pub(crate) enum Condition {
     Halted(String),
     #[default]
     Running,
+    /// It has as many dead letters as it may have; the sentence says what to do.
+    TooManyDeadLetters(String),
     /// It tries again by itself.
     Waiting(String),
 }
 
 impl Condition {
+    /// Whether a person must act.
+    pub(crate) fn is_halted(&self) -> bool {
+        matches!(self, Self::Halted(_) | Self::TooManyDeadLetters(_))
+    }
+
     /// The condition that a fault leads to.
     pub(crate) fn after(fault: &Fault) -> Self {
-        let sentence = match fault.advice() {
-            Some(advice) => format!("{fault:#}. {advice}"),
-            None => format!("{fault:#}"),
-        };
+        let sentence = Self::sentence(fault);
         match fault.verdict() {
             Verdict::Halt => Self::Halted(sentence),
             Verdict::Reject | Verdict::Retry => Self::Waiting(sentence),
+        }
+    }
+}
+
+impl Condition {
+    /// What a fault says to a person.
+    pub(crate) fn sentence(fault: &Fault) -> String {
+        match fault.advice() {
+            Some(advice) => format!("{fault:#}. {advice}"),
+            None => format!("{fault:#}"),
         }
     }
 }
@@ -114,6 +179,6 @@ impl<T: Clone + PartialEq> Mutexed<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

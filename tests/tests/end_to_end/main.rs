@@ -1,5 +1,6 @@
 //! The whole product against real parts: the release binary as a process, from `ATP_BIN_DIR`.
 
+mod changes;
 mod command_line;
 mod completeness;
 mod disk;

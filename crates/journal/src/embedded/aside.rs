@@ -3,20 +3,22 @@
 //! Carried over are feeds, checkpoints, lanes, dead letters and those keys whose alerts every lane is done with. What
 //! was waiting is not: for each feed the new journal says from when on the API must be read again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, config::DbConfig};
 
+use super::Tuning;
 use super::dead_letter::DeadLetterRow;
 use super::folder::{DamageNote, Files, remove_if_there};
 use super::ledger;
 use super::open::{finish_draft, new_identity};
-use super::row::{CheckpointRow, FeedRow, LaneRow, MetaRow, QueueRow, StoredRow, each, select};
+use super::row::{CheckpointRow, FeedRow, LaneRow, MarkRow, MetaRow, QueueRow, StoredRow, each, select};
 use super::schema;
+use super::standing::Owner;
 use super::trouble::Trouble;
 use super::waiting::{Again, Waiting};
-use super::{EmbeddedOptions, Tuning};
+use crate::FeedId;
 
 /// How a journal was set aside.
 pub(super) struct SetAside {
@@ -32,17 +34,15 @@ enum Reread {
     Since(i64),
 }
 
+/// The queue of entries that are in no queue any more.
+pub(super) const NOWHERE: i64 = u32::MAX as i64;
+
 /// How many slices of the ledger are carried over in one transaction.
 const SLICES_AT_ONCE: usize = 50;
 
 /// Sets the journal aside and puts a new one in its place. A crash in the middle is taken up where it happened: the
 /// note stays until all is done, the new database is complete before the old one moves, and the old one moves first.
-pub(super) fn set_aside(
-    files: &Files,
-    note: DamageNote,
-    options: &EmbeddedOptions,
-    tuning: &Tuning,
-) -> Result<SetAside, Trouble> {
+pub(super) fn set_aside(files: &Files, note: DamageNote, tuning: &Tuning) -> Result<SetAside, Trouble> {
     let failed = |error| Trouble::io("set the damaged journal aside", error);
     let aside = match note.aside {
         Some(aside) => aside,
@@ -58,7 +58,7 @@ pub(super) fn set_aside(
         remove_if_there(&files.ballast()).map_err(failed)?;
         if files.database().exists() || !files.draft().exists() {
             files.remove_draft().map_err(failed)?;
-            build(files, options, tuning)?;
+            build(files, tuning)?;
         }
         files.move_aside(&aside).map_err(failed)?;
         files.adopt_draft().map_err(failed)?;
@@ -110,7 +110,7 @@ fn date(ticks: i64) -> String {
 }
 
 /// Builds the new journal out of what can be read of the old one.
-fn build(files: &Files, options: &EmbeddedOptions, tuning: &Tuning) -> Result<(), Trouble> {
+fn build(files: &Files, tuning: &Tuning) -> Result<(), Trouble> {
     let old = match open_old(files) {
         Ok(old) => old,
         Err(Trouble::Broken(error)) => {
@@ -123,19 +123,25 @@ fn build(files: &Files, options: &EmbeddedOptions, tuning: &Tuning) -> Result<()
     let (feeds, all_feeds) = whole_rows::<FeedRow>(&old);
     let meta = MetaRow { identity: new_identity()?, forgotten: !all_feeds || was_forgotten(&old) };
     let new = schema::create(&files.draft(), tuning.page_size, &meta)?;
-    let waiting = Waiting::read(&old, &options.lanes);
+    let waiting = Waiting::read(&old);
     new.execute_batch("BEGIN IMMEDIATE")?;
     let mut kept = HashMap::new();
-    for (id, feed) in (0..).zip(feeds) {
+    let mut queues = Vec::new();
+    for (number, feed) in (0..).zip(feeds) {
         let again = waiting.of(&old, feed.id);
         let reread_from = feed.reread_from.into_iter().chain(again.from).min();
-        kept.insert(feed.id, (id, again));
-        FeedRow { id, reread_from, ..feed }.write(&new)?;
-        for queue in [2 * id, 2 * id + 1] {
-            QueueRow { id: queue, base: 0, tail: 0 }.write(&new)?;
+        let id = FeedId(number);
+        kept.insert(feed.id, (number.into(), again));
+        for owner in [Owner::Live(id), Owner::BackFill(id)] {
+            let (kind, of, lane) = owner.stored();
+            let row = QueueRow { id: queues.len() as i64, kind, feed: of, lane, base: 0, tail: 0 };
+            row.write(&new)?;
+            queues.push((feed.id, row));
         }
+        FeedRow { id: number.into(), reread_from, ..feed }.write(&new)?;
     }
     carry_small(&old, &new, &kept)?;
+    carry_takers(&old, &new, &queues, meta.identity)?;
     new.execute_batch("COMMIT")?;
     carry_ledger(&old, &new, &kept)?;
     finish_draft(new)
@@ -198,6 +204,29 @@ fn carry_small(old: &Connection, new: &Connection, kept: &Kept) -> Result<(), Tr
     outcome
 }
 
+/// Has the lanes take in the new journal what they took in the old one. Where their marks cannot all be read, they take
+/// everything until they are set.
+fn carry_takers(
+    old: &Connection,
+    new: &Connection,
+    queues: &[(i64, QueueRow)],
+    identity: [u8; 16],
+) -> Result<(), Trouble> {
+    let (marks, all_marks) = whole_rows::<MarkRow>(old);
+    let (old_queues, all_queues) = whole_rows::<QueueRow>(old);
+    let feeds: HashMap<i64, i64> = old_queues.iter().filter_map(|row| Some((row.id, row.feed?))).collect();
+    let taken: HashSet<(i64, i64)> =
+        marks.iter().filter_map(|mark| Some((mark.lane, *feeds.get(&mark.queue)?))).collect();
+    for lane in whole_rows::<LaneRow>(old).0 {
+        for (feed, queue) in queues {
+            if taken.contains(&(lane.id, *feed)) || !all_marks || !all_queues {
+                MarkRow { lane: lane.id, queue: queue.id, place: 0, begun: 0, identity }.write(new)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Carries over the keys that are older than what was waiting: these are done with, and reading them again would bring
 /// them a second time. The rest is forgotten, to be new when it is read again.
 fn carry_ledger(old: &Connection, new: &Connection, kept: &Kept) -> Result<(), Trouble> {
@@ -239,7 +268,8 @@ fn carry_slices(
             let Some((feed, again)) = kept.get(&line.feed) else { continue };
             let is_done = again.waiting_from.is_none_or(|from| line.key.time < from) && !again.lost.contains(&line.key);
             if *is_whole && is_done {
-                ledger::Line { feed: *feed, ..*line }.insert(new)?;
+                // Its entry lies in the journal that was set aside.
+                ledger::Line { feed: *feed, queue: NOWHERE, place: 0, ..*line }.insert(new)?;
             }
         }
     }

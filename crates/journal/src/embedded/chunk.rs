@@ -1,12 +1,14 @@
 //! Chunks: entries packed together, compressed and checksummed. What is in one is known without unpacking it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::row::Sum;
 use super::trouble::Trouble;
-use crate::{Entry, Key, NewEntry, Place};
+use crate::{Entry, FeedInfo, Key, NewEntry, Place};
 
 /// The largest entry that the embedded journal takes, in bytes: more than the API puts into one answer. Its page needs
 /// room for its compressed size twice, in the database and in the log.
@@ -214,8 +216,8 @@ impl PackedChunk {
         Ok(Self { head, data })
     }
 
-    /// Unpacks its entries, which share one buffer.
-    pub(super) fn unpack(&self) -> Result<Vec<Entry>, Trouble> {
+    /// Unpacks its entries, which share one buffer and are all of one feed.
+    pub(super) fn unpack(&self, feed: &Arc<FeedInfo>) -> Result<Vec<Entry>, Trouble> {
         let mut raw = Vec::new();
         for (index, data) in self.data.iter().enumerate() {
             // Only the last part says its own size; those before it are full.
@@ -228,7 +230,7 @@ impl PackedChunk {
                 raw.extend_from_slice(&piece);
             }
         }
-        self.split(&Bytes::from(raw))
+        self.split(&Bytes::from(raw), feed)
     }
 
     fn last_size(&self) -> Result<usize, Trouble> {
@@ -239,7 +241,7 @@ impl PackedChunk {
             .ok_or_else(|| self.head.damaged("states an impossible size"))
     }
 
-    fn split(&self, raw: &Bytes) -> Result<Vec<Entry>, Trouble> {
+    fn split(&self, raw: &Bytes, feed: &Arc<FeedInfo>) -> Result<Vec<Entry>, Trouble> {
         let short = || self.head.damaged("ends inside an entry");
         let count = usize::try_from(self.head.count).ok().filter(|count| *count <= raw.len()).ok_or_else(short)?;
         let mut entries = Vec::with_capacity(count);
@@ -251,7 +253,8 @@ impl PackedChunk {
             if raw.len() - at < length {
                 return Err(short());
             }
-            entries.push(Entry { place: place_out(place)?, key, flags, bytes: raw.slice(at..at + length) });
+            let bytes = raw.slice(at..at + length);
+            entries.push(Entry { feed: Arc::clone(feed), place: place_out(place)?, key, flags, bytes });
             at += length;
         }
         Ok(entries)

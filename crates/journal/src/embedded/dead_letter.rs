@@ -1,17 +1,19 @@
 //! Dead letters: entries copied out of the queues, with the reason why they were refused.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 
-use super::chunk::{LARGEST_ENTRY, place_in, place_out};
+use super::chunk::{LARGEST_ENTRY, place_out};
 use super::ledger;
-use super::row::{LaneRow, StoredRow, Sum, select};
+use super::row::{StoredRow, Sum, select};
 use super::schema::check_table;
 use super::shared::Shared;
 use super::trouble::Trouble;
-use crate::{DeadLetterCount, Entry, FeedId, JournalError, Key, Lane, LaneId, Place, StoredDeadLetter};
+use crate::{DeadLetterCount, Entry, FeedId, FeedInfo, JournalError, Key, Lane, LaneId, StoredDeadLetter};
 
 /// A dead letter as it is stored.
 pub(super) struct DeadLetterRow {
@@ -86,11 +88,11 @@ impl StoredRow for DeadLetterRow {
 
 impl DeadLetterRow {
     /// The entry that it keeps.
-    pub(super) fn entry(&self) -> Result<Entry, Trouble> {
+    pub(super) fn entry(&self, feed: Arc<FeedInfo>) -> Result<Entry, Trouble> {
         let damaged = || Trouble::damaged(format!("dead letter {} cannot be unpacked", self.id));
         let size = usize::try_from(self.raw).ok().filter(|size| *size <= LARGEST_ENTRY).ok_or_else(damaged)?;
         let bytes = zstd::bulk::decompress(&self.data, size).map_err(|_| damaged())?;
-        Ok(Entry { place: place_out(self.place)?, key: self.key, flags: self.flags, bytes: Bytes::from(bytes) })
+        Ok(Entry { feed, place: place_out(self.place)?, key: self.key, flags: self.flags, bytes: Bytes::from(bytes) })
     }
 
     pub(super) fn at(&self) -> std::time::SystemTime {
@@ -111,29 +113,6 @@ impl DeadLetterRow {
     }
 }
 
-/// Places of queues count up from 0 and never come so far; with this bit stands the number of a letter.
-const LETTERS: u64 = 1 << 63;
-
-/// The place that a letter has while it is replayed: that of its entry may be gone, or another journal's.
-pub(super) fn letter_place(id: i64) -> Place {
-    Place(LETTERS | id.cast_unsigned())
-}
-
-/// The letter that has a place.
-pub(super) fn letter_at(place: Place) -> Option<i64> {
-    (place.0 & LETTERS != 0).then(|| (place.0 & !LETTERS).cast_signed())
-}
-
-/// A requeued place as it is stored: that of a letter is negative.
-pub(super) fn requeued_in(place: Place) -> i64 {
-    letter_at(place).map_or_else(|| place_in(place), |letter| -letter)
-}
-
-/// A stored requeued place.
-pub(super) fn requeued_out(place: i64) -> Result<Place, Trouble> {
-    if place < 0 { Ok(letter_place(-place)) } else { place_out(place) }
-}
-
 /// The letters of a lane with numbers above `after`.
 pub(super) fn dead_letters(
     shared: &Shared,
@@ -152,37 +131,51 @@ pub(super) fn dead_letters(
 fn stored(shared: &Shared, row: DeadLetterRow, replaying: bool) -> Result<StoredDeadLetter, Trouble> {
     let feed = u32::try_from(row.feed).ok().and_then(|feed| shared.standing().feed(FeedId(feed)).cloned());
     let feed = feed.ok_or_else(|| Trouble::damaged("a dead letter's feed is not there"))?;
-    Ok(StoredDeadLetter { id: row.id, feed, entry: row.entry()?, at: row.at(), reason: row.reason, replaying })
+    Ok(StoredDeadLetter { id: row.id, entry: row.entry(feed)?, at: row.at(), reason: row.reason, replaying })
 }
 
 fn is_replaying(db: &Connection, letter: &DeadLetterRow) -> Result<bool, Trouble> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM requeue WHERE lane = ? AND place = ?)";
-    Ok(db.prepare_cached(sql)?.query_row(params![letter.lane, -letter.id], |row| row.get(0))?)
+    let sql = "SELECT EXISTS (SELECT 1 FROM replay WHERE letter = ?)";
+    Ok(db.prepare_cached(sql)?.query_row([letter.id], |row| row.get(0))?)
 }
 
-/// How many letters each lane has: those of `plan` in its order, then those that have left it with some.
-pub(super) fn counts(shared: &Shared, plan: &[Lane]) -> Result<Vec<DeadLetterCount>, JournalError> {
+/// How many letters each lane has: those of the plan in its order, then those that have left it with some.
+pub(super) fn counts(shared: &Shared) -> Result<Vec<DeadLetterCount>, JournalError> {
+    let lanes: Vec<(Lane, bool)> =
+        shared.standing().lanes().iter().map(|state| (state.lane.clone(), state.in_plan)).collect();
     shared.read(|db| {
-        let mut counts = Vec::new();
-        for lane in plan {
-            counts.push(count(db, lane.clone(), true)?);
-        }
-        for row in select::<LaneRow>(db, "ORDER BY id", [])? {
-            let id = LaneId(u32::try_from(row.id).map_err(|_| Trouble::damaged("a lane with an impossible number"))?);
-            if plan.iter().all(|lane| lane.id != id) {
-                counts.push(count(db, Lane { id, name: row.name }, false)?);
-            }
+        let mut counts = Vec::with_capacity(lanes.len());
+        let kept = by_lane(db, "SELECT lane, COUNT(*) FROM dead_letter GROUP BY lane")?;
+        let replaying = by_lane(db, "SELECT lane, COUNT(*) FROM replay GROUP BY lane")?;
+        for (lane, in_plan) in lanes {
+            let of = |counts: &HashMap<i64, u64>| counts.get(&lane.id.0.into()).copied().unwrap_or_default();
+            counts.push(DeadLetterCount { kept: of(&kept), replaying: of(&replaying), lane, in_plan });
         }
         counts.retain(|count| count.in_plan || count.kept > 0);
         Ok(counts)
     })
 }
 
-fn count(db: &Connection, lane: Lane, in_plan: bool) -> Result<DeadLetterCount, Trouble> {
-    let count = |sql: &str| db.prepare_cached(sql)?.query_row([lane.id.0], |row| row.get::<_, i64>(0));
-    let kept = count("SELECT COUNT(*) FROM dead_letter WHERE lane = ?")?.cast_unsigned();
-    let replaying = count("SELECT COUNT(*) FROM requeue WHERE lane = ? AND place < 0")?.cast_unsigned();
-    Ok(DeadLetterCount { lane, in_plan, kept, replaying })
+fn by_lane(db: &Connection, sql: &str) -> Result<HashMap<i64, u64>, Trouble> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many letters a lane has.
+pub(super) fn count(shared: &Shared, id: LaneId) -> Result<DeadLetterCount, JournalError> {
+    let known = shared.standing().lane(id).map(|state| (state.lane.clone(), state.in_plan));
+    let unknown = || JournalError::Io {
+        doing: "count dead letters",
+        source: format!("the journal knows no lane {}", id.0).into(),
+    };
+    let (lane, in_plan) = known.ok_or_else(unknown)?;
+    shared.read(|db| {
+        let count = |sql: &str| db.prepare_cached(sql)?.query_row([id.0], |row| row.get::<_, i64>(0));
+        let kept = count("SELECT COUNT(*) FROM dead_letter WHERE lane = ?")?.unsigned_abs();
+        let replaying = count("SELECT COUNT(*) FROM replay WHERE lane = ?")?.unsigned_abs();
+        Ok(DeadLetterCount { lane, in_plan, kept, replaying })
+    })
 }
 
 /// The letters of a damaged journal that are not whole, by what the API can be asked for again.

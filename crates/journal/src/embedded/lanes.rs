@@ -1,70 +1,133 @@
-//! The lanes of the plan, found in the journal or made known to it when it is opened.
+//! The lanes of the plan, found in the journal or made known to it.
+
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, params};
 
-use super::row::{LaneRow, MarkRow, QueueRow, RequeueRow, StoredRow, select};
+use super::append::info;
+use super::chunk::place_out;
+use super::row::{FeedRow, LaneRow, MarkRow, QueueRow, StoredRow, select};
 use super::settle::lane_count;
-use super::standing::{Requeued, Standing};
-use super::store::{extent, span};
+use super::standing::{Change, NewLane, Owner};
+use super::store::{Store, lane_id, queue_id, span};
 use super::trouble::Trouble;
-use crate::{Lane, LaneId, LanePlan, LaneStart, QueueId};
+use crate::{FeedInfo, JournalError, Lane, LaneId, LanePlan, LaneStanding, LaneStart};
 
-/// What is needed to make lanes known.
-pub(super) struct Registration<'a> {
-    pub(super) db: &'a Connection,
-    pub(super) identity: [u8; 16],
-    /// Milliseconds since 1970.
-    pub(super) now: i64,
-    /// How long lanes that are gone from the plan are kept, in milliseconds.
-    pub(super) keep: i64,
+/// A lane of the plan as the journal knows it.
+struct Planned<'a> {
+    plan: &'a LanePlan,
+    row: LaneRow,
+    /// It was not known before.
+    is_new: bool,
 }
 
-impl Registration<'_> {
-    /// Finds or makes the lanes of the plan, and lets go of those that left it long ago. Adds each to the standing.
-    pub(super) fn register(&self, plan: &[LanePlan], standing: &mut Standing) -> Result<(), Trouble> {
-        self.db.execute_batch("BEGIN IMMEDIATE")?;
-        let mut known = select::<LaneRow>(self.db, "", [])?;
+/// The queues of feeds, with what lanes ask of these.
+struct FeedQueues {
+    queues: Vec<(QueueRow, FeedInfo)>,
+}
+
+impl Store {
+    /// Sets the lanes of the plan.
+    pub(super) fn set_lanes(&mut self, plan: &[LanePlan]) -> Result<(), Trouble> {
+        let mut known = select::<LaneRow>(&self.db, "", [])?;
+        check_former_names(plan, &known)?;
         let mut next = known.iter().map(|row| row.id + 1).max().unwrap_or(1);
+        let mut planned = Vec::with_capacity(plan.len());
         for lane in plan {
-            let row = match take_known(&mut known, lane, plan) {
-                Some(row) => self.renew(row, lane)?,
-                None => {
-                    next += 1;
-                    self.begin(next - 1, lane)?
-                }
-            };
-            self.add(&row, standing)?;
+            let found = take_known(&mut known, lane, plan);
+            let is_new = found.is_none();
+            let row = found.unwrap_or_else(|| {
+                next += 1;
+                LaneRow { id: next - 1, name: lane.name.clone(), gone: None, delivered: 0, filtered: 0, skipped: 0 }
+            });
+            planned.push(Planned { plan: lane, row, is_new });
+        }
+        self.refuse_to_leave(&known)?;
+        let queues = self.feed_queues()?;
+        let mut lanes = Vec::with_capacity(planned.len() + known.len());
+        for lane in planned {
+            lanes.push(self.set_lane(lane, &queues)?);
         }
         for gone in known {
-            self.part_with(gone)?;
+            lanes.extend(self.part_with(gone)?);
         }
-        self.db.execute_batch("COMMIT")?;
+        self.changes.push(Change::Lanes(lanes));
+        self.changes.push(Change::LanesAreSet);
         Ok(())
     }
 
-    fn renew(&self, mut row: LaneRow, lane: &LanePlan) -> Result<LaneRow, Trouble> {
-        if row.name != lane.name || row.gone.is_some() {
-            row.name.clone_from(&lane.name);
-            row.gone = None;
-            row.write(self.db)?;
+    /// Refuses a plan that leaves out a lane for which something waits.
+    fn refuse_to_leave(&self, leaving: &[LaneRow]) -> Result<(), Trouble> {
+        let mut lanes = Vec::new();
+        for row in leaving.iter().filter(|row| row.gone.is_none()) {
+            let waiting = self.waiting(row.id)?;
+            if waiting > 0 {
+                lanes.push(LaneStanding { waiting, ..standing(row)? });
+            }
         }
-        Ok(row)
+        if lanes.is_empty() { Ok(()) } else { Err(Trouble::Refused(JournalError::LeftWaiting { lanes })) }
     }
 
-    /// A new lane gets its marks at once in every queue there is; in those that come later it begins at their start.
-    fn begin(&self, id: i64, lane: &LanePlan) -> Result<LaneRow, Trouble> {
-        let row = LaneRow { id, name: lane.name.clone(), gone: None, delivered: 0, filtered: 0 };
-        row.write(self.db)?;
-        for queue in select::<QueueRow>(self.db, "", [])? {
-            let place = match lane.from {
-                LaneStart::Journal => queue.base,
-                LaneStart::Now => queue.tail,
-                LaneStart::Since(ago) => self.first_since(&queue, self.now.saturating_sub(span(ago)))?,
-            };
-            MarkRow { lane: id, queue: queue.id, place, identity: self.identity }.write(self.db)?;
+    /// How many entries a lane has still to account for, as the rows say.
+    fn waiting(&self, lane: i64) -> Result<u64, Trouble> {
+        let sql = "SELECT COALESCE(SUM(q.tail - MAX(m.place, q.base)), 0) FROM mark m JOIN queue q ON q.id = m.queue \
+                   WHERE m.lane = ? AND q.kind <> 3";
+        let waiting: i64 = self.db.query_row(sql, [lane], |row| row.get(0))?;
+        Ok(waiting.unsigned_abs() + replays(&self.db, lane)?)
+    }
+
+    fn feed_queues(&self) -> Result<FeedQueues, Trouble> {
+        let feeds: HashMap<i64, FeedInfo> =
+            select::<FeedRow>(&self.db, "", [])?.into_iter().map(|row| (row.id, info(&row))).collect();
+        let mut queues = Vec::new();
+        for row in select::<QueueRow>(&self.db, "ORDER BY id", [])? {
+            let is_shared =
+                matches!(Owner::from_stored(row.kind, row.feed, row.lane)?, Owner::Live(_) | Owner::BackFill(_));
+            let Some(feed) = row.feed.filter(|_| is_shared) else { continue };
+            let missing = || Trouble::damaged(format!("queue {} has no feed", row.id));
+            queues.push((row, feeds.get(&feed).cloned().ok_or_else(missing)?));
         }
-        tracing::info!(lane = lane.name, from = ?lane.from, "lane new in the journal");
-        Ok(row)
+        Ok(FeedQueues { queues })
+    }
+
+    /// Has a lane take what it takes from now on: it begins where it is new, and lets go of what it takes no longer.
+    fn set_lane(&mut self, planned: Planned<'_>, queues: &FeedQueues) -> Result<NewLane, Trouble> {
+        let Planned { plan, mut row, is_new } = planned;
+        let lane = row.id;
+        let mut marks: HashMap<i64, MarkRow> =
+            select::<MarkRow>(&self.db, "WHERE lane = ?", [lane])?.into_iter().map(|mark| (mark.queue, mark)).collect();
+        for (queue, feed) in &queues.queues {
+            match (plan.takes.takes(feed), marks.get(&queue.id).copied()) {
+                (true, None) => {
+                    let place = if is_new { self.start(plan, queue)? } else { queue.tail };
+                    let mark = MarkRow { lane, queue: queue.id, place, begun: place, identity: self.identity };
+                    mark.write(&self.db)?;
+                    marks.insert(queue.id, mark);
+                }
+                (false, Some(mark)) => {
+                    row.filtered += queue.tail - mark.place.max(queue.base);
+                    let sql = "DELETE FROM mark WHERE lane = ? AND queue = ?";
+                    self.db.prepare_cached(sql)?.execute(params![lane, queue.id])?;
+                    marks.remove(&queue.id);
+                }
+                (true, Some(_)) | (false, None) => {}
+            }
+        }
+        if is_new {
+            tracing::info!(sink = plan.name, start = ?plan.start, "a sink is new to the disk buffer");
+        }
+        row.name.clone_from(&plan.name);
+        row.gone = None;
+        row.write(&self.db)?;
+        new_lane(&self.db, self.identity, &row, Some(plan), marks.into_values())
+    }
+
+    fn start(&self, plan: &LanePlan, queue: &QueueRow) -> Result<i64, Trouble> {
+        Ok(match plan.start {
+            LaneStart::Now => queue.tail,
+            LaneStart::Oldest => queue.base,
+            LaneStart::Since(ago) => self.first_since(queue, self.millis().saturating_sub(span(ago)))?,
+        })
     }
 
     /// The place of the first chunk that was appended at or after a time.
@@ -74,75 +137,118 @@ impl Registration<'_> {
         Ok(found.unwrap_or(queue.tail))
     }
 
-    /// Adds a lane to the standing, with its marks.
-    fn add(&self, row: &LaneRow, standing: &mut Standing) -> Result<(), Trouble> {
-        let mut marks: Vec<u64> = standing.queues().map(|(_, extent)| extent.base).collect();
-        for mark in select::<MarkRow>(self.db, "WHERE lane = ?", [row.id])? {
-            if mark.identity != self.identity {
-                return Err(Trouble::damaged("a mark belongs to another journal"));
-            }
-            let queue = QueueId(u32::try_from(mark.queue).unwrap_or(u32::MAX));
-            let extent =
-                standing.extent(queue).ok_or_else(|| Trouble::damaged("a mark in a queue that is not there"))?;
-            let place = u64::try_from(mark.place).ok().filter(|place| *place <= extent.tail);
-            let place = place.ok_or_else(|| Trouble::damaged("a mark past the end of its queue"))?;
-            // A lane that was away may have missed what was trimmed meanwhile.
-            marks[queue.0 as usize] = place.max(extent.base);
-        }
-        let requeued = self.requeued(row.id, standing)?;
-        let id = LaneId(u32::try_from(row.id).map_err(|_| Trouble::damaged("a lane with an impossible number"))?);
-        standing.add_lane(Lane { id, name: row.name.clone() }, marks, lane_count(row), requeued);
-        Ok(())
-    }
-
-    /// The entries that a lane is to get again, without those that were trimmed while it was away.
-    fn requeued(&self, lane: i64, standing: &Standing) -> Result<Requeued, Trouble> {
-        let mut requeued = Requeued::default();
-        for row in select::<RequeueRow>(self.db, "WHERE lane = ?", [lane])? {
-            let queue = QueueId(u32::try_from(row.queue).unwrap_or(u32::MAX));
-            let base = standing.extent(queue).unwrap_or_default().base;
-            if u64::try_from(row.place).is_ok_and(|place| place < base) {
-                self.db.execute("DELETE FROM requeue WHERE id = ?", [row.id])?;
-            } else {
-                requeued.waiting += 1;
-                requeued.last = requeued.last.max(row.id);
-            }
-        }
-        Ok(requeued)
-    }
-
     /// A lane that left the plan keeps its marks for a while, and its dead letters for good.
-    fn part_with(&self, mut row: LaneRow) -> Result<(), Trouble> {
-        let Some(gone) = row.gone else {
-            row.gone = Some(self.now);
-            return row.write(self.db);
-        };
+    fn part_with(&mut self, mut row: LaneRow) -> Result<Option<NewLane>, Trouble> {
+        let now = self.millis();
         let sql = "SELECT EXISTS (SELECT 1 FROM dead_letter WHERE lane = ?)";
         let has_letters: bool = self.db.query_row(sql, [row.id], |row| row.get(0))?;
-        if has_letters || gone.saturating_add(self.keep) > self.now {
-            return Ok(());
+        let is_over = row.gone.is_some_and(|gone| gone.saturating_add(span(self.retention)) <= now);
+        if is_over && !has_letters {
+            for table in ["mark", "replay", "skipped"] {
+                self.db.execute(&format!("DELETE FROM {table} WHERE lane = ?"), [row.id])?;
+            }
+            self.db.execute("DELETE FROM lane WHERE id = ?", [row.id])?;
+            tracing::info!(sink = row.name, "a sink that left the file long ago is forgotten");
+            return Ok(None);
         }
-        for sql in
-            ["DELETE FROM mark WHERE lane = ?", "DELETE FROM requeue WHERE lane = ?", "DELETE FROM lane WHERE id = ?"]
-        {
-            self.db.execute(sql, [row.id])?;
+        if row.gone.is_none() {
+            row.gone = Some(now);
+            row.write(&self.db)?;
         }
-        tracing::info!(lane = row.name, "lane forgotten, which left the plan long ago");
-        Ok(())
+        let marks = select::<MarkRow>(&self.db, "WHERE lane = ?", [row.id])?;
+        new_lane(&self.db, self.identity, &row, None, marks.into_iter()).map(Some)
     }
+}
+
+/// The lanes as they were last set, those that had left it last.
+pub(super) fn load_lanes(db: &Connection, identity: [u8; 16]) -> Result<Vec<NewLane>, Trouble> {
+    let mut rows = select::<LaneRow>(db, "ORDER BY id", [])?;
+    rows.sort_by_key(|row| row.gone.is_some());
+    let load = |row: LaneRow| {
+        let marks = select::<MarkRow>(db, "WHERE lane = ?", [row.id])?;
+        new_lane(db, identity, &row, None, marks.into_iter())
+    };
+    rows.into_iter().map(load).collect()
+}
+
+/// A lane with its marks, as it stands in the standing.
+fn new_lane(
+    db: &Connection,
+    identity: [u8; 16],
+    row: &LaneRow,
+    plan: Option<&LanePlan>,
+    marks: impl Iterator<Item = MarkRow>,
+) -> Result<NewLane, Trouble> {
+    let mut places = Vec::new();
+    for mark in marks {
+        if mark.identity != identity {
+            return Err(Trouble::damaged("a mark belongs to another journal"));
+        }
+        let missing = || Trouble::damaged("a mark in a queue that is not there");
+        let queue = select::<QueueRow>(db, "WHERE id = ?", [mark.queue])?.pop().ok_or_else(missing)?;
+        if mark.place > queue.tail {
+            return Err(Trouble::damaged("a mark past the end of its queue"));
+        }
+        // A lane that was away may have missed what was trimmed meanwhile.
+        places.push((queue_id(mark.queue)?, place_out(mark.place.max(queue.base))?.0));
+    }
+    Ok(NewLane {
+        lane: Lane { id: lane_id(row.id)?, name: row.name.clone() },
+        in_plan: row.gone.is_none(),
+        takes: plan.map(|plan| plan.takes.clone()),
+        count: lane_count(row),
+        marks: places,
+        replays: replays(db, row.id)?,
+    })
+}
+
+/// How many dead letters wait to be given to a lane again.
+fn replays(db: &Connection, lane: i64) -> Result<u64, Trouble> {
+    let sql = "SELECT COUNT(*) FROM replay WHERE lane = ?";
+    Ok(db.prepare_cached(sql)?.query_row([lane], |row| row.get::<_, i64>(0))?.unsigned_abs())
+}
+
+/// Where a lane stands, without what waits.
+fn standing(row: &LaneRow) -> Result<LaneStanding, Trouble> {
+    let count = lane_count(row);
+    Ok(LaneStanding {
+        lane: Lane { id: lane_id(row.id)?, name: row.name.clone() },
+        in_plan: row.gone.is_none(),
+        waiting: 0,
+        waiting_since: None,
+        delivered: count.delivered,
+        filtered: count.filtered,
+        skipped: count.skipped,
+    })
+}
+
+/// Refuses a plan that renames what is not there, where there are lanes at all.
+fn check_former_names(plan: &[LanePlan], known: &[LaneRow]) -> Result<(), Trouble> {
+    let names: HashSet<&str> = known.iter().map(|row| row.name.as_str()).collect();
+    for lane in plan {
+        if let Some(former) = &lane.renamed_from
+            && !known.is_empty()
+            && !names.contains(lane.name.as_str())
+            && !names.contains(former.as_str())
+        {
+            let (name, renamed_from) = (lane.name.clone(), former.clone());
+            return Err(Trouble::Refused(JournalError::NoFormerLane { name, renamed_from }));
+        }
+    }
+    Ok(())
 }
 
 /// Takes the row of a lane of the plan: by its name, or else by the name that it had before. Where the lane by its name
 /// had left the plan and the one by the former name had not, this is a renaming to a name that was free again: the
 /// lane that left stays gone, beside one of the same name.
-pub(super) fn take_known(known: &mut Vec<LaneRow>, lane: &LanePlan, plan: &[LanePlan]) -> Option<LaneRow> {
+fn take_known(known: &mut Vec<LaneRow>, lane: &LanePlan, plan: &[LanePlan]) -> Option<LaneRow> {
     let by_name = latest(known, &lane.name);
     // A name that the plan still uses is another lane's.
-    let was = lane.was.as_deref().filter(|was| plan.iter().all(|other| other.name != *was));
-    let was = was.and_then(|was| latest(known, was));
-    let index = match (by_name, was) {
-        (Some(index), Some(was)) if known[index].gone.is_some() && known[was].gone.is_none() => was,
-        (by_name, was) => by_name.or(was)?,
+    let former = lane.renamed_from.as_deref().filter(|former| plan.iter().all(|other| other.name != *former));
+    let former = former.and_then(|former| latest(known, former));
+    let index = match (by_name, former) {
+        (Some(index), Some(former)) if known[index].gone.is_some() && known[former].gone.is_none() => former,
+        (by_name, former) => by_name.or(former)?,
     };
     Some(known.swap_remove(index))
 }
@@ -153,15 +259,10 @@ fn latest(known: &[LaneRow], name: &str) -> Option<usize> {
     named.max_by_key(|(_, row)| row.gone.unwrap_or(i64::MAX)).map(|(index, _)| index)
 }
 
-/// Reads feeds and queues into a standing, verifying that each queue holds what it says.
-pub(super) fn load_queues(db: &Connection, standing: &mut Standing) -> Result<(), Trouble> {
-    for row in select::<QueueRow>(db, "ORDER BY id", [])? {
-        let queue = QueueId(u32::try_from(row.id).unwrap_or(u32::MAX));
-        if standing.extent(queue).is_none() {
-            return Err(Trouble::damaged(format!("queue {} has no feed", row.id)));
-        }
-        super::open::check_ends(db, &row)?;
-        standing.apply(super::standing::Change::Queue { queue, extent: extent(&row)? });
-    }
-    Ok(())
+/// When the first entry was appended that a lane has still to account for, in milliseconds since 1970.
+pub(super) fn waiting_since(db: &Connection, lane: LaneId) -> Result<Option<i64>, Trouble> {
+    let sql = "SELECT MIN((SELECT at FROM chunk WHERE queue = m.queue AND place <= MAX(m.place, q.base) AND part = 0 \
+               ORDER BY place DESC LIMIT 1)) FROM mark m JOIN queue q ON q.id = m.queue \
+               WHERE m.lane = ? AND m.place < q.tail AND q.kind <> 3";
+    Ok(db.prepare_cached(sql)?.query_row([lane.0], |row| row.get(0))?)
 }

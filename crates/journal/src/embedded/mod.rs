@@ -5,6 +5,8 @@ mod aside;
 mod chunk;
 mod dead_letter;
 mod folder;
+mod forget;
+mod lane;
 mod lanes;
 mod ledger;
 mod open;
@@ -23,6 +25,7 @@ mod trouble;
 mod waiting;
 mod writer;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -34,16 +37,15 @@ use async_trait::async_trait;
 use tokio::sync::{oneshot, watch};
 
 pub use self::chunk::LARGEST_ENTRY;
-pub use self::standing::LaneCount;
 
-use self::reader::EmbeddedReader;
+use self::lane::EmbeddedLane;
 use self::shared::Shared;
 use self::store::{Job, Store};
 use self::trouble::Trouble;
 use self::writer::{Request, Writer};
 use crate::{
-    Append, Appended, DeadLetterCount, EntryRef, FeedName, Journal, JournalError, Key, Lane, LaneId, LanePlan,
-    OpenFeed, Place, QueueId, Reader, Room, Settlement, StoredDeadLetter,
+    Append, Appended, DeadLetterCount, DeadLetters, EntryRef, FeedId, FeedName, Forgotten, Found, Journal,
+    JournalError, Key, LaneId, LaneJournal, LanePlan, LaneStanding, OpenFeed, Room, StoredDeadLetter,
 };
 
 /// The journal of one process, in a folder of its own.
@@ -51,27 +53,30 @@ use crate::{
 /// One thread writes. What callers ask for between two syncs goes into one commit, each in a savepoint of its own, and
 /// is answered after it. A caller that goes away meanwhile has its work done all the same.
 pub struct EmbeddedJournal {
-    desk: Sender<Request>,
-    shared: Arc<Shared>,
+    desk: Desk,
     writer: Mutex<Option<JoinHandle<()>>>,
-    lanes: Vec<Lane>,
     identity: [u8; 16],
     damage: Option<String>,
 }
 
-/// Where the journal is, how much it may take, and for whom it is.
+/// Where the writer is asked.
+#[derive(Clone)]
+struct Desk {
+    requests: Sender<Request>,
+    shared: Arc<Shared>,
+}
+
+/// Where the journal is, and how much it may take.
 #[derive(Clone, Debug)]
 pub struct EmbeddedOptions {
-    /// Its folder, made with mode 0700 where there is none. Nothing else may be in it.
+    /// Its folder, made with mode 0700 where there is none.
     pub path: PathBuf,
     /// Bytes on disk: database, write-ahead log and ballast together. A journal of less than 1 MiB holds little.
     pub max_size: u64,
     /// How long settled entries stay, as long as there is room, and how long the marks of lanes that left the plan.
-    pub keep: Duration,
-    /// How long the ledger remembers a revision, at least; at most a day longer.
-    pub remember: Duration,
-    /// The lanes of the plan.
-    pub lanes: Vec<LanePlan>,
+    pub retention: Duration,
+    /// How long the ledger remembers a revision, at least, in the server's time; at most two days longer.
+    pub dedup_window: Duration,
 }
 
 /// What tests and measurements set, and nobody else.
@@ -92,7 +97,7 @@ impl Default for Tuning {
     }
 }
 
-/// Where the time comes from that is stored with entries, and that `keep` and `remember` are held against.
+/// Where the time comes from that is stored with entries, and that `retention` is held against.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
@@ -148,22 +153,22 @@ impl EmbeddedJournal {
         let opened = open::open(options, tuning)?;
         let shared = Arc::clone(&opened.store.shared);
         let identity = opened.store.identity;
-        let lanes = shared.standing().lanes().iter().map(|standing| standing.lane.clone()).collect();
-        let (desk, requests) = mpsc::channel();
+        let (sender, requests) = mpsc::channel();
         let writer = Writer::new(opened.store, requests, opened.folder, tuning.sync_spacing);
         let writer = thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run())
             .map_err(|error| JournalError::Io { doing: "start the journal's writer", source: error.into() })?;
         let writer = Mutex::new(Some(writer));
-        Ok(Arc::new(Self { desk, shared, writer, lanes, identity, damage: opened.damage }))
+        let desk = Desk { requests: sender, shared };
+        Ok(Arc::new(Self { desk, writer, identity, damage: opened.damage }))
     }
 
     /// Does what was asked for before, writes the log back and lets go of the folder. Everything that is asked for
     /// afterwards is answered [`JournalError::Closed`].
     pub async fn close(self: &Arc<Self>) {
         // Where nobody is there to hear it, the writer has ended.
-        let _ = self.desk.send(Request::Close);
+        let _ = self.desk.requests.send(Request::Close);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             // A writer that panicked has said so, and holds nothing any more.
@@ -173,15 +178,11 @@ impl EmbeddedJournal {
 
     /// How often the journal has synced since it was opened: commits, the beginnings of logs, and writing them back.
     pub fn syncs(&self) -> u64 {
-        self.shared.syncs()
+        self.desk.shared.syncs()
     }
+}
 
-    /// What a lane has done with its entries; `None` for one that is not in the plan.
-    pub fn count(&self, lane: LaneId) -> Option<LaneCount> {
-        let standing = self.shared.standing();
-        standing.lane_index(lane).map(|index| standing.lanes()[index].count)
-    }
-
+impl Desk {
     /// Has the writer do a task, and waits until it is on disk.
     async fn ask<T: Send + 'static>(
         &self,
@@ -199,7 +200,7 @@ impl EmbeddedJournal {
     ) -> Result<T, JournalError> {
         self.shared.check_open()?;
         // Where it cannot be sent, the answer's other half is gone with it.
-        let _ = self.desk.send(request);
+        let _ = self.requests.send(request);
         match answered.await {
             Ok(answer) => answer,
             Err(_) => Err(self.reason().await),
@@ -208,12 +209,12 @@ impl EmbeddedJournal {
 
     /// Why there is no answer any more. The writer says it, at the latest when it ends.
     async fn reason(&self) -> JournalError {
-        let mut tidings = self.shared.tidings();
+        let mut ended = self.shared.ended();
         loop {
             if let Err(error) = self.shared.check_open() {
                 return error;
             }
-            if tidings.changed().await.is_err() {
+            if ended.changed().await.is_err() {
                 return JournalError::Closed;
             }
         }
@@ -224,78 +225,66 @@ impl EmbeddedJournal {
 impl Journal for EmbeddedJournal {
     async fn open_feed(&self, name: &FeedName, kind: &str) -> Result<OpenFeed, JournalError> {
         let (name, kind) = (name.clone(), kind.to_owned());
-        self.ask(0, move |store| store.open_feed(&name, &kind)).await
+        self.desk.ask(0, move |store| store.open_feed(&name, &kind)).await
     }
 
-    async fn append(&self, append: Append) -> Result<Appended, JournalError> {
-        let bytes = append.entries.iter().map(|entry| entry.bytes.len()).sum();
-        self.ask(bytes, move |store| store.append(&append)).await
+    async fn append(&self, page: Append) -> Result<Appended, JournalError> {
+        let bytes = page.entries.iter().map(|entry| entry.bytes.len()).sum();
+        self.desk.ask(bytes, move |store| store.append(&page)).await
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<(), JournalError> {
-        self.ask(0, move |store| store.settle(&settlement)).await
+    async fn find(&self, feed: FeedId, keys: &[Key]) -> Result<Vec<Option<Found>>, JournalError> {
+        let (shared, keys) = (Arc::clone(&self.desk.shared), keys.to_vec());
+        let find =
+            move || shared.read(|db| keys.iter().map(|key| found(ledger::find(db, feed.0.into(), key)?)).collect());
+        self.desk.shared.reads().read(find).await
     }
 
-    async fn requeue(&self, lane: LaneId, entries: &[EntryRef]) -> Result<u64, JournalError> {
-        let entries = entries.to_vec();
-        self.ask(0, move |store| store.requeue(lane, &entries)).await
-    }
-
-    fn reader(&self, lane: LaneId) -> Box<dyn Reader> {
-        Box::new(EmbeddedReader::new(Arc::clone(&self.shared), lane))
-    }
-
-    fn backlog(&self, lane: LaneId) -> u64 {
-        let standing = self.shared.standing();
-        standing.lane_index(lane).map_or(0, |index| standing.lanes()[index].backlog())
-    }
-
-    fn tail(&self, queue: QueueId) -> Option<Place> {
-        self.shared.standing().extent(queue).map(|extent| Place(extent.tail))
-    }
-
-    async fn key(&self, entry: EntryRef) -> Result<Option<Key>, JournalError> {
-        let shared = Arc::clone(&self.shared);
-        self.shared.reads().read(move || reader::key(&shared, entry)).await
-    }
-
-    fn lanes(&self) -> &[Lane] {
-        &self.lanes
-    }
-
-    async fn dead_letters(
+    async fn keys(
         &self,
-        lane: LaneId,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<StoredDeadLetter>, JournalError> {
-        let shared = Arc::clone(&self.shared);
-        let read = move || dead_letter::dead_letters(&shared, lane, after, i64::try_from(limit).unwrap_or(i64::MAX));
-        self.shared.reads().read(read).await
+        feed: FeedId,
+        span: Range<i64>,
+        after: Option<Key>,
+        most: usize,
+    ) -> Result<Vec<Key>, JournalError> {
+        let shared = Arc::clone(&self.desk.shared);
+        let keys = move || shared.read(|db| ledger::keys(db, feed.0.into(), span, after, most));
+        self.desk.shared.reads().read(keys).await
     }
 
-    async fn dead_letter_counts(&self) -> Result<Vec<DeadLetterCount>, JournalError> {
-        let (shared, plan) = (Arc::clone(&self.shared), self.lanes.clone());
-        self.shared.reads().read(move || dead_letter::counts(&shared, &plan)).await
+    async fn forget(&self, tenant_id: &str) -> Result<Forgotten, JournalError> {
+        let tenant_id = tenant_id.to_owned();
+        self.desk.ask(0, move |store| store.forget(&tenant_id)).await
     }
 
-    async fn replay(&self, lane: LaneId, letters: &[i64]) -> Result<u64, JournalError> {
-        let letters = letters.to_vec();
-        self.ask(0, move |store| store.replay(lane, &letters)).await
+    async fn set_lanes(&self, plan: &[LanePlan]) -> Result<(), JournalError> {
+        let plan = plan.to_vec();
+        self.desk.ask(0, move |store| store.set_lanes(&plan)).await
     }
 
-    async fn drop_dead_letters(&self, lane: LaneId, letters: &[i64]) -> Result<u64, JournalError> {
-        let letters = letters.to_vec();
-        self.ask(0, move |store| store.drop_dead_letters(lane, &letters)).await
+    fn lane(&self, name: &str) -> Option<Arc<dyn LaneJournal>> {
+        let standing = self.desk.shared.standing();
+        let lane = standing.lanes().iter().find(|state| state.in_plan && state.lane.name == name)?;
+        Some(Arc::new(EmbeddedLane::new(self.desk.clone(), lane.lane.id)))
+    }
+
+    async fn standings(&self) -> Result<Vec<LaneStanding>, JournalError> {
+        let shared = Arc::clone(&self.desk.shared);
+        self.desk.shared.reads().read(move || lane::standings(&shared)).await
+    }
+
+    async fn skip(&self, lane: LaneId, why: &str) -> Result<u64, JournalError> {
+        let why = why.to_owned();
+        self.desk.ask(0, move |store| store.skip(lane, &why)).await
     }
 
     fn room(&self) -> watch::Receiver<Room> {
-        self.shared.room()
+        self.desk.shared.room()
     }
 
     async fn trim(&self) -> Result<(), JournalError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Request::Trim(answer), answered).await
+        self.desk.send(Request::Trim(answer), answered).await
     }
 
     fn identity(&self) -> [u8; 16] {
@@ -307,13 +296,54 @@ impl Journal for EmbeddedJournal {
     }
 }
 
+#[async_trait]
+impl DeadLetters for EmbeddedJournal {
+    async fn dead_letters(
+        &self,
+        lane: LaneId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredDeadLetter>, JournalError> {
+        let shared = Arc::clone(&self.desk.shared);
+        let read = move || dead_letter::dead_letters(&shared, lane, after, i64::try_from(limit).unwrap_or(i64::MAX));
+        self.desk.shared.reads().read(read).await
+    }
+
+    async fn dead_letter_counts(&self) -> Result<Vec<DeadLetterCount>, JournalError> {
+        let shared = Arc::clone(&self.desk.shared);
+        self.desk.shared.reads().read(move || dead_letter::counts(&shared)).await
+    }
+
+    async fn dead_letter_count(&self, lane: LaneId) -> Result<DeadLetterCount, JournalError> {
+        let shared = Arc::clone(&self.desk.shared);
+        self.desk.shared.reads().read(move || dead_letter::count(&shared, lane)).await
+    }
+
+    async fn replay(&self, lane: LaneId, letters: &[i64]) -> Result<u64, JournalError> {
+        let letters = letters.to_vec();
+        self.desk.ask(0, move |store| store.replay(lane, &letters)).await
+    }
+
+    async fn drop_dead_letters(&self, lane: LaneId, letters: &[i64]) -> Result<u64, JournalError> {
+        let letters = letters.to_vec();
+        self.desk.ask(0, move |store| store.drop_dead_letters(lane, &letters)).await
+    }
+}
+
+/// What the ledger knows of a key, in the contract's words.
+fn found(line: Option<ledger::Line>) -> Result<Option<Found>, Trouble> {
+    let Some(line) = line else { return Ok(None) };
+    let at = EntryRef { queue: store::queue_id(line.queue)?, place: chunk::place_out(line.place)? };
+    Ok(Some(Found { at, seen: line.day.map(|day| day.saturating_mul(ledger::TICKS_OF_A_DAY)) }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn options(folder: &tempfile::TempDir) -> EmbeddedOptions {
         let (path, day) = (folder.path().join("journal"), Duration::from_secs(24 * 60 * 60));
-        EmbeddedOptions { path, max_size: 64 << 20, keep: day, remember: day, lanes: Vec::new() }
+        EmbeddedOptions { path, max_size: 64 << 20, retention: day, dedup_window: day }
     }
 
     fn name(tenant_id: &str) -> FeedName {
@@ -330,7 +360,7 @@ mod tests {
         let other = name("together");
         let (together, failing) = tokio::join!(
             journal.open_feed(&other, "kind"),
-            journal.ask(0, |_| Err::<(), _>(Trouble::io("write to the journal", "input/output error"))),
+            journal.desk.ask(0, |_| Err::<(), _>(Trouble::io("write to the journal", "input/output error"))),
         );
         assert!(matches!(failing, Err(JournalError::Io { .. })), "{failing:?}");
         assert!(matches!(together, Err(JournalError::Io { .. })), "{together:?}");
@@ -341,7 +371,7 @@ mod tests {
         let journal = EmbeddedJournal::open(options(&folder)).await.unwrap();
         assert_eq!(journal.damage(), None, "a failing disk is no damage");
         let known: Vec<_> =
-            ["before", "together", "after"].map(|feed| journal.shared.standing().feed_id(&name(feed))).into();
+            ["before", "together", "after"].map(|feed| journal.desk.shared.standing().feed_id(&name(feed))).into();
         assert!(matches!(known[..], [Some(_), None, None]), "{known:?}");
     }
 
@@ -354,10 +384,10 @@ mod tests {
             store.open_feed(&name("lost"), "kind")?;
             panic!("this panic belongs to the test")
         };
-        assert!(matches!(journal.ask(0, panics).await, Err(JournalError::Closed)));
+        assert!(matches!(journal.desk.ask(0, panics).await, Err(JournalError::Closed)));
         assert!(matches!(journal.trim().await, Err(JournalError::Closed)));
         journal.close().await;
         let journal = EmbeddedJournal::open(options(&folder)).await.unwrap();
-        assert_eq!(journal.shared.standing().feed_id(&name("lost")), None);
+        assert_eq!(journal.desk.shared.standing().feed_id(&name("lost")), None);
     }
 }

@@ -9,14 +9,14 @@ use super::aside::{self, SetAside};
 use super::chunk::{self, Packer};
 use super::dead_letter::DeadLetterRow;
 use super::folder::{DamageNote, Files, Folder};
-use super::lanes::{Registration, load_queues};
+use super::lanes::load_lanes;
 use super::reads::Reads;
-use super::row::{CheckpointRow, FeedRow, MarkRow, MetaRow, QueueRow, RequeueRow, StoredRow, each, select};
+use super::row::{CheckpointRow, FeedRow, MarkRow, MetaRow, QueueRow, ReplayRow, SkippedRow, StoredRow, each, select};
 use super::schema;
 use super::shared::Shared;
 use super::space::{Space, bytes_in_use};
-use super::standing::{Change, Standing};
-use super::store::{Store, millis, span};
+use super::standing::{Change, Owner, Standing};
+use super::store::{Store, extent, queue_id};
 use super::trouble::Trouble;
 use super::{EmbeddedOptions, Tuning};
 use crate::{FeedId, JournalError};
@@ -41,7 +41,7 @@ pub(super) fn open(options: &EmbeddedOptions, tuning: &Tuning) -> Result<Opened,
     let files = folder.files();
     let io = |source: std::io::Error| JournalError::Io { doing: "open the journal's folder", source: source.into() };
     let mut space = Space::claim(files.clone(), options.max_size).map_err(io)?;
-    let (loaded, set_aside) = load_or_set_aside(&files, options, tuning)?;
+    let (loaded, set_aside) = load_or_set_aside(&files, tuning)?;
     space.regain().map_err(io)?;
     if space.is_short() {
         space.set_full(true, tuning.clock.now());
@@ -69,26 +69,22 @@ fn failed(trouble: Trouble) -> JournalError {
     trouble.into_error("open the journal")
 }
 
-fn load_or_set_aside(
-    files: &Files,
-    options: &EmbeddedOptions,
-    tuning: &Tuning,
-) -> Result<(Loaded, Option<SetAside>), JournalError> {
+fn load_or_set_aside(files: &Files, tuning: &Tuning) -> Result<(Loaded, Option<SetAside>), JournalError> {
     let note = files.damage_note().map_err(|error| failed(Trouble::io("read the note of a damage", error)))?;
     let note = match note {
         Some(note) => note,
-        None => match load(files, options, tuning) {
+        None => match load(files, tuning) {
             Err(Trouble::Broken(JournalError::Damaged { what })) => DamageNote { what, aside: None },
             other => return other.map(|loaded| (loaded, None)).map_err(failed),
         },
     };
-    let set_aside = aside::set_aside(files, note, options, tuning).map_err(failed)?;
-    let loaded = load(files, options, tuning).map_err(failed)?;
+    let set_aside = aside::set_aside(files, note, tuning).map_err(failed)?;
+    let loaded = load(files, tuning).map_err(failed)?;
     Ok((loaded, Some(set_aside)))
 }
 
 /// Opens the database, or makes one where there never was one, checks and loads it.
-fn load(files: &Files, options: &EmbeddedOptions, tuning: &Tuning) -> Result<Loaded, Trouble> {
+fn load(files: &Files, tuning: &Tuning) -> Result<Loaded, Trouble> {
     let path = files.database();
     if !path.exists() {
         if files.wal_length() > 0 {
@@ -106,12 +102,11 @@ fn load(files: &Files, options: &EmbeddedOptions, tuning: &Tuning) -> Result<Loa
     load_feeds(&db, &mut standing)?;
     load_queues(&db, &mut standing)?;
     verify::<CheckpointRow>(&db)?;
-    verify::<RequeueRow>(&db)?;
+    verify::<ReplayRow>(&db)?;
+    verify::<SkippedRow>(&db)?;
     verify::<MarkRow>(&db)?;
     verify::<DeadLetterRow>(&db)?;
-    let now = millis(tuning.clock.now());
-    let registration = Registration { db: &db, identity: meta.identity, now, keep: span(options.keep) };
-    registration.register(&options.lanes, &mut standing)?;
+    standing.apply(Change::Lanes(load_lanes(&db, meta.identity)?));
     Ok(Loaded { db, meta, standing })
 }
 
@@ -147,23 +142,34 @@ fn verify<R: StoredRow>(db: &Connection) -> Result<(), Trouble> {
 
 fn load_feeds(db: &Connection, standing: &mut Standing) -> Result<(), Trouble> {
     for row in select::<FeedRow>(db, "ORDER BY id", [])? {
-        // Feeds are numbered without gaps and never removed.
-        if row.id != i64::from(standing.next_feed()) {
-            return Err(Trouble::damaged(format!("feed {} is missing from its table", standing.next_feed())));
+        let id = u32::try_from(row.id).map_err(|_| Trouble::damaged("a feed with an impossible number"))?;
+        standing.apply(Change::Feed { id: FeedId(id), info: Arc::new(info(&row)) });
+    }
+    Ok(())
+}
+
+/// Reads the queues into a standing, verifying that each holds what it says, and that every feed has its own.
+fn load_queues(db: &Connection, standing: &mut Standing) -> Result<(), Trouble> {
+    for row in select::<QueueRow>(db, "ORDER BY id", [])? {
+        let owner = Owner::from_stored(row.kind, row.feed, row.lane)?;
+        if owner.feed().is_some_and(|feed| standing.feed(feed).is_none()) {
+            return Err(Trouble::damaged(format!("queue {} has no feed", row.id)));
         }
-        let id = FeedId(standing.next_feed());
-        standing.apply(Change::Feed { id, info: Arc::new(info(&row)) });
+        if !matches!(owner, Owner::Replay(_)) {
+            check_ends(db, &row)?;
+        }
+        standing.apply(Change::Queue { queue: queue_id(row.id)?, owner, extent: extent(&row)? });
     }
-    let queues: i64 = db.query_row("SELECT COUNT(*) FROM queue", [], |row| row.get(0))?;
-    if queues == 2 * i64::from(standing.next_feed()) {
-        return Ok(());
+    let lacking = standing.feeds().find(|(id, _)| standing.queues_of_feed(*id).is_none());
+    match lacking {
+        None => Ok(()),
+        Some((id, _)) => Err(Trouble::damaged(format!("feed {} lacks a queue", id.0))),
     }
-    Err(Trouble::damaged("feeds and queues do not match"))
 }
 
 /// Checks that a queue's chunks begin and end where it says: a chunk that is missing there would not be noticed by
 /// reading on from its neighbour.
-pub(super) fn check_ends(db: &Connection, row: &QueueRow) -> Result<(), Trouble> {
+fn check_ends(db: &Connection, row: &QueueRow) -> Result<(), Trouble> {
     let first = chunk::heads(db, row.id, 0, 1)?.pop();
     let last = chunk::last_head(db, row.id)?;
     let holds = match (first, last) {
@@ -187,7 +193,8 @@ fn store(
     let connection = schema::connect_for_reading(&files.database())?;
     let reads = Reads::start().map_err(|error| Trouble::io("start the journal's reading", error))?;
     let room = space.room(bytes_in_use(&db)?);
-    let next_requeue: i64 = db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM requeue", [], |row| row.get(0))?;
+    let next_feed: u32 = db.query_row("SELECT COALESCE(MAX(id), -1) + 1 FROM feed", [], |row| row.get(0))?;
+    let next_queue = db.query_row("SELECT COALESCE(MAX(id), -1) + 1 FROM queue", [], |row| row.get(0))?;
     let shared = Arc::new(Shared::new(standing, (reads, connection), room, files.clone()));
     Ok(Store {
         db,
@@ -196,10 +203,11 @@ fn store(
         packer: Packer::new()?,
         clock: tuning.clock.clone(),
         identity: meta.identity,
-        keep: options.keep,
-        remember: options.remember,
+        retention: options.retention,
+        dedup_window: options.dedup_window,
         forgotten: meta.forgotten,
-        next_requeue,
+        next_feed,
+        next_queue,
         changes: Vec::new(),
         in_use_before: 0,
         tasks: 0,

@@ -25,20 +25,28 @@ impl Reads {
         Ok(Self { desk })
     }
 
-    /// Has the thread read. Where nobody waits for it any more when its turn comes, it is left out: a lane asks anew
-    /// after every answer that it hears meanwhile, and each of these reads would delay the next.
+    /// Has the thread read, and says where the answer comes. A read that nobody waits for when its turn comes is left out.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, JournalError>> {
+        let (answer, answered) = oneshot::channel();
+        let read = move || {
+            if !answer.is_closed() {
+                // Whoever went away reads it again.
+                let _ = answer.send(work());
+            }
+        };
+        // Where it cannot be sent, the answer's other half is gone with it.
+        let _ = self.desk.send(Box::new(read));
+        answered
+    }
+
+    /// Has the thread read, and waits for it.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let (answer, answered) = oneshot::channel();
-        let read = move || {
-            if !answer.is_closed() {
-                // A caller that went away reads it again.
-                let _ = answer.send(work());
-            }
-        };
-        self.desk.send(Box::new(read)).map_err(|_| JournalError::Closed)?;
-        answered.await.unwrap_or(Err(JournalError::Closed))
+        self.ask(work).await.unwrap_or(Err(JournalError::Closed))
     }
 }

@@ -95,11 +95,13 @@ pub(super) struct FeedRow {
     pub(super) source: String,
     pub(super) kind: String,
     pub(super) reread_from: Option<i64>,
+    /// The latest day of the server's time that is known, counted from the day 1 of [`super::ledger`].
+    pub(super) server_day: Option<i64>,
 }
 
 impl StoredRow for FeedRow {
     const TABLE: &'static str = "feed";
-    const COLUMNS: &'static str = "id, tenant_id, source, kind, reread_from, sum";
+    const COLUMNS: &'static str = "id, tenant_id, source, kind, reread_from, server_day, sum";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -108,46 +110,60 @@ impl StoredRow for FeedRow {
             source: row.get(2)?,
             kind: row.get(3)?,
             reread_from: row.get(4)?,
+            server_day: row.get(5)?,
         })
     }
 
     fn sum(&self) -> i64 {
         let sum = Sum::of(Self::TABLE).int(self.id).text(&self.tenant_id).text(&self.source).text(&self.kind);
-        sum.maybe(self.reread_from).end()
+        sum.maybe(self.reread_from).maybe(self.server_day).end()
     }
 
     fn write(&self, db: &Connection) -> Result<(), Trouble> {
-        let sql =
-            "INSERT OR REPLACE INTO feed (id, tenant_id, source, kind, reread_from, sum) VALUES (?, ?, ?, ?, ?, ?)";
-        let values = params![self.id, self.tenant_id, self.source, self.kind, self.reread_from, self.sum()];
-        db.prepare_cached(sql)?.execute(values)?;
+        let sql = "INSERT OR REPLACE INTO feed (id, tenant_id, source, kind, reread_from, server_day, sum) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let Self { id, tenant_id, source, kind, reread_from, server_day } = self;
+        db.prepare_cached(sql)?.execute(params![id, tenant_id, source, kind, reread_from, server_day, self.sum()])?;
         Ok(())
     }
 }
 
-/// How far a queue reaches: it holds the places from `base` up to, not including, `tail`.
-#[derive(Clone, Copy)]
+/// Whose a queue is, and how far it reaches: it holds the places from `base` up to, not including, `tail`.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct QueueRow {
     pub(super) id: i64,
+    /// The number of [`super::standing::Owner`]'s kind.
+    pub(super) kind: i64,
+    pub(super) feed: Option<i64>,
+    pub(super) lane: Option<i64>,
     pub(super) base: i64,
     pub(super) tail: i64,
 }
 
 impl StoredRow for QueueRow {
     const TABLE: &'static str = "queue";
-    const COLUMNS: &'static str = "id, base, tail, sum";
+    const COLUMNS: &'static str = "id, kind, feed, lane, base, tail, sum";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { id: row.get(0)?, base: row.get(1)?, tail: row.get(2)? })
+        Ok(Self {
+            id: row.get(0)?,
+            kind: row.get(1)?,
+            feed: row.get(2)?,
+            lane: row.get(3)?,
+            base: row.get(4)?,
+            tail: row.get(5)?,
+        })
     }
 
     fn sum(&self) -> i64 {
-        Sum::of(Self::TABLE).int(self.id).int(self.base).int(self.tail).end()
+        let sum = Sum::of(Self::TABLE).int(self.id).int(self.kind).maybe(self.feed).maybe(self.lane);
+        sum.int(self.base).int(self.tail).end()
     }
 
     fn write(&self, db: &Connection) -> Result<(), Trouble> {
-        let sql = "INSERT OR REPLACE INTO queue (id, base, tail, sum) VALUES (?, ?, ?, ?)";
-        db.prepare_cached(sql)?.execute(params![self.id, self.base, self.tail, self.sum()])?;
+        let sql = "INSERT OR REPLACE INTO queue (id, kind, feed, lane, base, tail, sum) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let Self { id, kind, feed, lane, base, tail } = self;
+        db.prepare_cached(sql)?.execute(params![id, kind, feed, lane, base, tail, self.sum()])?;
         Ok(())
     }
 }
@@ -179,7 +195,7 @@ impl StoredRow for CheckpointRow {
 }
 
 /// A lane, of the plan or gone from it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct LaneRow {
     pub(super) id: i64,
     pub(super) name: String,
@@ -187,11 +203,12 @@ pub(super) struct LaneRow {
     pub(super) gone: Option<i64>,
     pub(super) delivered: i64,
     pub(super) filtered: i64,
+    pub(super) skipped: i64,
 }
 
 impl StoredRow for LaneRow {
     const TABLE: &'static str = "lane";
-    const COLUMNS: &'static str = "id, name, gone, delivered, filtered, sum";
+    const COLUMNS: &'static str = "id, name, gone, delivered, filtered, skipped, sum";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -200,75 +217,127 @@ impl StoredRow for LaneRow {
             gone: row.get(2)?,
             delivered: row.get(3)?,
             filtered: row.get(4)?,
+            skipped: row.get(5)?,
         })
     }
 
     fn sum(&self) -> i64 {
         let sum = Sum::of(Self::TABLE).int(self.id).text(&self.name).maybe(self.gone);
-        sum.int(self.delivered).int(self.filtered).end()
+        sum.int(self.delivered).int(self.filtered).int(self.skipped).end()
     }
 
     fn write(&self, db: &Connection) -> Result<(), Trouble> {
-        let sql = "INSERT OR REPLACE INTO lane (id, name, gone, delivered, filtered, sum) VALUES (?, ?, ?, ?, ?, ?)";
-        let values = params![self.id, self.name, self.gone, self.delivered, self.filtered, self.sum()];
-        db.prepare_cached(sql)?.execute(values)?;
+        let sql = "INSERT OR REPLACE INTO lane (id, name, gone, delivered, filtered, skipped, sum) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let Self { id, name, gone, delivered, filtered, skipped } = self;
+        db.prepare_cached(sql)?.execute(params![id, name, gone, delivered, filtered, skipped, self.sum()])?;
         Ok(())
     }
 }
 
-/// How far a lane has settled a queue: everything before `place`.
+/// How far a lane has settled a queue that it takes: everything before `place`. A queue without this row is none that
+/// the lane takes.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct MarkRow {
     pub(super) lane: i64,
     pub(super) queue: i64,
     pub(super) place: i64,
+    /// Where the lane began in the queue: what lies before was never its own.
+    pub(super) begun: i64,
     /// Of the journal that the place is of.
     pub(super) identity: [u8; 16],
 }
 
 impl StoredRow for MarkRow {
     const TABLE: &'static str = "mark";
-    const COLUMNS: &'static str = "lane, queue, place, identity, sum";
+    const COLUMNS: &'static str = "lane, queue, place, begun, identity, sum";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { lane: row.get(0)?, queue: row.get(1)?, place: row.get(2)?, identity: row.get(3)? })
+        Ok(Self {
+            lane: row.get(0)?,
+            queue: row.get(1)?,
+            place: row.get(2)?,
+            begun: row.get(3)?,
+            identity: row.get(4)?,
+        })
     }
 
     fn sum(&self) -> i64 {
-        Sum::of(Self::TABLE).int(self.lane).int(self.queue).int(self.place).bytes(&self.identity).end()
+        let sum = Sum::of(Self::TABLE).int(self.lane).int(self.queue).int(self.place).int(self.begun);
+        sum.bytes(&self.identity).end()
     }
 
     fn write(&self, db: &Connection) -> Result<(), Trouble> {
-        let sql = "INSERT OR REPLACE INTO mark (lane, queue, place, identity, sum) VALUES (?, ?, ?, ?, ?)";
-        db.prepare_cached(sql)?.execute(params![self.lane, self.queue, self.place, self.identity, self.sum()])?;
+        let sql = "INSERT OR REPLACE INTO mark (lane, queue, place, begun, identity, sum) VALUES (?, ?, ?, ?, ?, ?)";
+        let Self { lane, queue, place, begun, identity } = self;
+        db.prepare_cached(sql)?.execute(params![lane, queue, place, begun, identity, self.sum()])?;
         Ok(())
     }
 }
 
-/// An entry that a lane is to get again.
-#[derive(Clone, Copy)]
-pub(super) struct RequeueRow {
-    pub(super) id: i64,
+/// A dead letter that its lane is to get again, at a place of the lane's queue for these.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReplayRow {
     pub(super) lane: i64,
-    pub(super) queue: i64,
     pub(super) place: i64,
+    pub(super) letter: i64,
 }
 
-impl StoredRow for RequeueRow {
-    const TABLE: &'static str = "requeue";
-    const COLUMNS: &'static str = "id, lane, queue, place, sum";
+impl StoredRow for ReplayRow {
+    const TABLE: &'static str = "replay";
+    const COLUMNS: &'static str = "lane, place, letter, sum";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { id: row.get(0)?, lane: row.get(1)?, queue: row.get(2)?, place: row.get(3)? })
+        Ok(Self { lane: row.get(0)?, place: row.get(1)?, letter: row.get(2)? })
     }
 
     fn sum(&self) -> i64 {
-        Sum::of(Self::TABLE).int(self.id).int(self.lane).int(self.queue).int(self.place).end()
+        Sum::of(Self::TABLE).int(self.lane).int(self.place).int(self.letter).end()
     }
 
     fn write(&self, db: &Connection) -> Result<(), Trouble> {
-        // An entry that is waiting already stays where it is.
-        let sql = "INSERT OR IGNORE INTO requeue (id, lane, queue, place, sum) VALUES (?, ?, ?, ?, ?)";
-        db.prepare_cached(sql)?.execute(params![self.id, self.lane, self.queue, self.place, self.sum()])?;
+        let sql = "INSERT INTO replay (lane, place, letter, sum) VALUES (?, ?, ?, ?)";
+        db.prepare_cached(sql)?.execute(params![self.lane, self.place, self.letter, self.sum()])?;
+        Ok(())
+    }
+}
+
+/// Entries that were given up for a lane: those from `since` up to, not including, `until`.
+#[derive(Clone, Debug)]
+pub(super) struct SkippedRow {
+    pub(super) lane: i64,
+    pub(super) queue: i64,
+    pub(super) since: i64,
+    pub(super) until: i64,
+    pub(super) why: String,
+    /// Milliseconds since 1970.
+    pub(super) at: i64,
+}
+
+impl StoredRow for SkippedRow {
+    const TABLE: &'static str = "skipped";
+    const COLUMNS: &'static str = "lane, queue, since, until, why, at, sum";
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            lane: row.get(0)?,
+            queue: row.get(1)?,
+            since: row.get(2)?,
+            until: row.get(3)?,
+            why: row.get(4)?,
+            at: row.get(5)?,
+        })
+    }
+
+    fn sum(&self) -> i64 {
+        let sum = Sum::of(Self::TABLE).int(self.lane).int(self.queue).int(self.since).int(self.until);
+        sum.text(&self.why).int(self.at).end()
+    }
+
+    fn write(&self, db: &Connection) -> Result<(), Trouble> {
+        let sql = "INSERT INTO skipped (lane, queue, since, until, why, at, sum) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let Self { lane, queue, since, until, why, at } = self;
+        db.prepare_cached(sql)?.execute(params![lane, queue, since, until, why, at, self.sum()])?;
         Ok(())
     }
 }

@@ -13,14 +13,14 @@ use super::space::{bytes_in_all, bytes_in_use};
 use super::trouble::Trouble;
 use crate::JournalError;
 
-/// The format that this program writes. A later one is refused, an earlier one is brought up to it.
-pub(super) const FORMAT: i64 = 1;
+/// The format that this program writes. A later one is refused; an earlier one that was released is brought up to it.
+pub(super) const FORMAT: i64 = 2;
 
 /// "atpj", for `file` and its kind.
 const APPLICATION_ID: u32 = u32::from_be_bytes(*b"atpj");
 
 /// Every object of the database, by name. A file whose objects read otherwise is damaged.
-const OBJECTS: [(&str, &str); 13] = [
+const OBJECTS: [(&str, &str); 14] = [
     (
         "meta",
         "CREATE TABLE meta (id INTEGER PRIMARY KEY, format INTEGER NOT NULL, identity BLOB NOT NULL, \
@@ -29,12 +29,12 @@ const OBJECTS: [(&str, &str); 13] = [
     (
         "feed",
         "CREATE TABLE feed (id INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, source TEXT NOT NULL, \
-         kind TEXT NOT NULL, reread_from INTEGER, sum INTEGER NOT NULL) STRICT",
+         kind TEXT NOT NULL, reread_from INTEGER, server_day INTEGER, sum INTEGER NOT NULL) STRICT",
     ),
     (
         "queue",
-        "CREATE TABLE queue (id INTEGER PRIMARY KEY, base INTEGER NOT NULL, tail INTEGER NOT NULL, \
-         sum INTEGER NOT NULL) STRICT",
+        "CREATE TABLE queue (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, feed INTEGER, lane INTEGER, \
+         base INTEGER NOT NULL, tail INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT",
     ),
     (
         "checkpoint",
@@ -44,7 +44,8 @@ const OBJECTS: [(&str, &str); 13] = [
     (
         "ledger",
         "CREATE TABLE ledger (feed INTEGER NOT NULL, time INTEGER NOT NULL, id BLOB NOT NULL, \
-         day INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (feed, time, id)) STRICT, WITHOUT ROWID",
+         day INTEGER, queue INTEGER NOT NULL, place INTEGER NOT NULL, sum INTEGER NOT NULL, \
+         PRIMARY KEY (feed, time, id)) STRICT, WITHOUT ROWID",
     ),
     (
         "chunk",
@@ -57,19 +58,25 @@ const OBJECTS: [(&str, &str); 13] = [
     (
         "lane",
         "CREATE TABLE lane (id INTEGER PRIMARY KEY, name TEXT NOT NULL, gone INTEGER, \
-         delivered INTEGER NOT NULL, filtered INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT",
+         delivered INTEGER NOT NULL, filtered INTEGER NOT NULL, skipped INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT",
     ),
     (
         "mark",
         "CREATE TABLE mark (lane INTEGER NOT NULL, queue INTEGER NOT NULL, place INTEGER NOT NULL, \
-         identity BLOB NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (lane, queue)) STRICT, WITHOUT ROWID",
+         begun INTEGER NOT NULL, identity BLOB NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (lane, queue)) STRICT, WITHOUT ROWID",
     ),
     (
-        "requeue",
-        "CREATE TABLE requeue (id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, queue INTEGER NOT NULL, \
-         place INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT",
+        "replay",
+        "CREATE TABLE replay (lane INTEGER NOT NULL, place INTEGER NOT NULL, letter INTEGER NOT NULL, \
+         sum INTEGER NOT NULL, PRIMARY KEY (lane, place)) STRICT, WITHOUT ROWID",
     ),
-    ("requeue_entry", "CREATE UNIQUE INDEX requeue_entry ON requeue (lane, queue, place)"),
+    ("replay_letter", "CREATE UNIQUE INDEX replay_letter ON replay (letter)"),
+    (
+        "skipped",
+        "CREATE TABLE skipped (id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, queue INTEGER NOT NULL, \
+         since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL, at INTEGER NOT NULL, \
+         sum INTEGER NOT NULL) STRICT",
+    ),
     (
         "dead_letter",
         "CREATE TABLE dead_letter (id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, feed INTEGER NOT NULL, \
@@ -83,7 +90,7 @@ const OBJECTS: [(&str, &str); 13] = [
 /// The tables that are small, whose structure is therefore checked whole at each opening: a row that falls out of one
 /// of them without a trace would be worse than one that does not match its checksum. Entries that fall out of the
 /// chunks leave a gap in their queue; keys that fall out of the ledger are only seen as new again.
-const SMALL: [&str; 8] = ["meta", "feed", "queue", "checkpoint", "lane", "mark", "requeue", "dead_letter"];
+const SMALL: [&str; 9] = ["meta", "feed", "queue", "checkpoint", "lane", "mark", "replay", "skipped", "dead_letter"];
 
 /// Makes a new database, complete and on disk, at a path where nothing is yet.
 pub(super) fn create(path: &Path, page_size: u32, meta: &MetaRow) -> Result<Connection, Trouble> {
@@ -179,31 +186,18 @@ fn unreadable(error: std::io::Error) -> Trouble {
     Trouble::io("read the journal's database", error)
 }
 
-/// Refuses a later format; brings an earlier one up to this.
+/// Refuses a format that is later than this, or was never released. A step from an earlier one belongs here.
 pub(super) fn check_format(db: &Connection) -> Result<(), Trouble> {
     let stated: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let repeated: i64 = db.query_row("SELECT format FROM meta", [], |row| row.get(0))?;
     if stated != repeated {
         return Err(Trouble::damaged(format!("its two notes of the format say {stated} and {repeated}")));
     }
-    if stated > FORMAT {
-        return Err(Trouble::Refused(JournalError::NewerFormat { found: stated, known: FORMAT }));
+    match stated {
+        FORMAT => Ok(()),
+        found if found > FORMAT => Err(Trouble::Refused(JournalError::NewerFormat { found, known: FORMAT })),
+        found => Err(Trouble::Refused(JournalError::OldFormat { found })),
     }
-    if stated < FORMAT {
-        upgrade(db, stated)?;
-    }
-    Ok(())
-}
-
-/// Brings an earlier format up to this one, in one transaction. Format 1 is the first, so there is no step yet: a step
-/// from format n belongs here, in the order of n.
-fn upgrade(db: &Connection, from: i64) -> Result<(), Trouble> {
-    db.execute_batch("BEGIN IMMEDIATE")?;
-    db.pragma_update(None, "user_version", FORMAT)?;
-    db.execute("UPDATE meta SET format = ?", [FORMAT])?;
-    db.execute_batch("COMMIT")?;
-    tracing::info!(from, to = FORMAT, "journal brought up to the present format");
-    Ok(())
 }
 
 /// Checks the objects, the file's length and the structure of the small tables.

@@ -1,50 +1,68 @@
-//! Settling: marks, dead letters and requeued entries, all or nothing.
+//! Settling: marks and dead letters, all or nothing; and giving up.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use rusqlite::params;
 
 use super::chunk::{PackedChunk, place_in, place_out};
-use super::dead_letter::{DeadLetterRow, is_kept, letter_at, letter_place, requeued_in};
-use super::row::{LaneRow, MarkRow, RequeueRow, StoredRow, select};
-use super::standing::{Change, LaneCount, feed_of};
-use super::store::Store;
+use super::dead_letter::{DeadLetterRow, is_kept};
+use super::row::{LaneRow, MarkRow, QueueRow, ReplayRow, SkippedRow, StoredRow, select};
+use super::standing::{Change, LaneCount, Owner};
+use super::store::{Store, lane_id, queue_id};
 use super::trouble::Trouble;
-use crate::{DeadLetter, Entry, EntryRef, LaneId, Place, QueueId, Settlement};
+use crate::{DeadLetter, Entry, EntryRef, FeedId, FeedInfo, LaneId, Place, QueueId, Settlement};
 
 impl Store {
     /// Settles what a lane has accounted for.
-    pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<(), Trouble> {
-        let index = self.lane_index(settlement.lane)?;
-        self.keep_dead_letters(settlement.lane, &settlement.dead_letters)?;
-        for (queue, place) in &settlement.marks {
-            self.move_mark(settlement.lane, index, *queue, *place)?;
+    pub(super) fn settle(&mut self, lane: LaneId, settlement: &Settlement) -> Result<(), Trouble> {
+        let mut row = self.lane_row(lane)?;
+        self.keep_dead_letters(lane, &settlement.dead_letters)?;
+        for mark in &settlement.marks {
+            let queue = self.queue_row(mark.queue)?;
+            self.move_mark(lane, &queue, place_in(mark.place).saturating_add(1))?;
         }
-        self.cross_off(settlement, index)?;
-        self.count(settlement, index)
+        if settlement.delivered == 0 && settlement.filtered == 0 {
+            return Ok(());
+        }
+        row.delivered = row.delivered.saturating_add_unsigned(settlement.delivered);
+        row.filtered = row.filtered.saturating_add_unsigned(settlement.filtered);
+        self.write_lane(&row)
     }
 
-    /// Crosses off requeued entries that are accounted for. Replayed letters go, unless they were refused again.
-    fn cross_off(&mut self, settlement: &Settlement, index: usize) -> Result<(), Trouble> {
-        let refused: HashSet<EntryRef> = settlement.dead_letters.iter().map(|letter| letter.entry).collect();
-        let mut count = 0;
-        for entry in &settlement.requeued {
-            let sql = "DELETE FROM requeue WHERE lane = ? AND queue = ? AND place = ?";
-            let values = params![settlement.lane.0, entry.queue.0, requeued_in(entry.place)];
-            let crossed_off = self.db.prepare_cached(sql)?.execute(values)? as u64;
-            count += crossed_off;
-            // One that was crossed off before has gone with it, or has stayed.
-            if let Some(letter) = letter_at(entry.place)
-                && crossed_off > 0
-                && !refused.contains(entry)
-            {
-                self.drop_letter(settlement.lane, letter)?;
-            }
-        }
-        if count > 0 {
-            self.changes.push(Change::CrossedOff { index, count });
-        }
+    pub(super) fn write_lane(&mut self, row: &LaneRow) -> Result<(), Trouble> {
+        row.write(&self.db)?;
+        self.changes.push(Change::Lane { lane: lane_id(row.id)?, count: lane_count(row) });
         Ok(())
+    }
+
+    /// A mark never moves back, and never past the queue's end: what is not there yet is not accounted for. A queue that
+    /// the lane takes no longer has no mark to move.
+    fn move_mark(&mut self, lane: LaneId, queue: &QueueRow, place: i64) -> Result<(), Trouble> {
+        let Some(held) = self.mark(lane, queue)? else { return Ok(()) };
+        let (place, before) = (place.min(queue.tail), held.place.max(queue.base));
+        if place <= before {
+            return Ok(());
+        }
+        if Owner::from_stored(queue.kind, queue.feed, queue.lane)? == Owner::Replay(lane) {
+            self.end_replays(lane, queue, place)?;
+        }
+        MarkRow { place, ..held }.write(&self.db)?;
+        self.changes.push(Change::Mark { lane, queue: queue_id(queue.id)?, place: place_out(place)?.0 });
+        Ok(())
+    }
+
+    fn mark(&self, lane: LaneId, queue: &QueueRow) -> Result<Option<MarkRow>, Trouble> {
+        Ok(select::<MarkRow>(&self.db, "WHERE lane = ? AND queue = ?", params![lane.0, queue.id])?.pop())
+    }
+
+    /// Dead letters that were replayed before a place go: those that were refused again have left the queue already.
+    fn end_replays(&mut self, lane: LaneId, queue: &QueueRow, place: i64) -> Result<(), Trouble> {
+        let ended = select::<ReplayRow>(&self.db, "WHERE lane = ? AND place < ?", params![lane.0, place])?;
+        for replay in &ended {
+            self.drop_letter(lane, replay.letter)?;
+            self.drop_replay(replay)?;
+        }
+        self.tell_replays(lane, queue, -(ended.len() as i64))
     }
 
     fn drop_letter(&self, lane: LaneId, letter: i64) -> Result<u64, Trouble> {
@@ -52,31 +70,16 @@ impl Store {
         Ok(self.db.prepare_cached(sql)?.execute(params![letter, lane.0])? as u64)
     }
 
-    /// A mark never moves back, and never past the queue's end: what is not there yet is not accounted for.
-    fn move_mark(&mut self, lane: LaneId, index: usize, queue: QueueId, place: Place) -> Result<(), Trouble> {
-        let extent = self.known_queue(queue)?;
-        let sought = params![lane.0, queue.0];
-        let held = select::<MarkRow>(&self.db, "WHERE lane = ? AND queue = ?", sought)?.pop();
-        let held = held.map_or(0, |mark| mark.place).max(extent.0);
-        let place = place_in(place).min(extent.1);
-        if place <= held {
-            return Ok(());
-        }
-        MarkRow { lane: lane.0.into(), queue: queue.0.into(), place, identity: self.identity }.write(&self.db)?;
-        self.changes.push(Change::Mark { index, queue, place: place_out(place)?.0 });
+    fn drop_replay(&self, replay: &ReplayRow) -> Result<(), Trouble> {
+        let sql = "DELETE FROM replay WHERE lane = ? AND place = ?";
+        self.db.prepare_cached(sql)?.execute(params![replay.lane, replay.place])?;
         Ok(())
     }
 
-    fn count(&mut self, settlement: &Settlement, index: usize) -> Result<(), Trouble> {
-        if settlement.delivered == 0 && settlement.filtered == 0 {
-            return Ok(());
+    fn tell_replays(&mut self, lane: LaneId, queue: &QueueRow, more: i64) -> Result<(), Trouble> {
+        if more != 0 {
+            self.changes.push(Change::Replays { lane, queue: queue_id(queue.id)?, more });
         }
-        let found = select::<LaneRow>(&self.db, "WHERE id = ?", [settlement.lane.0])?.pop();
-        let mut row = found.ok_or_else(|| Trouble::damaged("a lane is missing from its table"))?;
-        row.delivered = row.delivered.saturating_add_unsigned(settlement.delivered);
-        row.filtered = row.filtered.saturating_add_unsigned(settlement.filtered);
-        row.write(&self.db)?;
-        self.changes.push(Change::Lane { index, count: lane_count(&row) });
         Ok(())
     }
 
@@ -85,117 +88,144 @@ impl Store {
         let mut chunk: (QueueId, Vec<Entry>) = (QueueId(u32::MAX), Vec::new());
         for letter in letters {
             let EntryRef { queue, place } = letter.entry;
-            if let Some(replayed) = letter_at(place) {
-                self.keep_again(lane, replayed, &letter.reason)?;
+            let row = self.queue_row(queue)?;
+            let Some(feed) = Owner::from_stored(row.kind, row.feed, row.lane)?.feed() else {
+                self.keep_again(lane, &row, place, &letter.reason)?;
                 continue;
-            }
+            };
             let numbers = (lane.0.into(), queue.0.into(), place_in(place));
             if is_kept(&self.db, numbers, &self.identity)? {
                 continue;
             }
             if chunk.0 != queue || find(&chunk.1, place).is_none() {
-                chunk = (queue, self.entries_around(letter.entry)?);
+                chunk = (queue, self.entries_around(&row, place)?);
             }
             let entry = find(&chunk.1, place).ok_or_else(|| Trouble::damaged("a chunk lacks an entry"))?;
-            self.keep_dead_letter(numbers, entry, &letter.reason)?;
+            self.keep_dead_letter(numbers, feed, entry, &letter.reason)?;
         }
         Ok(())
     }
 
-    /// A letter that was replayed and refused again. One that was dropped meanwhile stays dropped.
-    fn keep_again(&self, lane: LaneId, letter: i64, reason: &str) -> Result<(), Trouble> {
-        DeadLetterRow::find(&self.db, lane, letter)?.map_or(Ok(()), |row| row.renew(&self.db, reason, self.millis()))
+    /// A letter that was replayed and refused again stays, and waits no longer. One that was dropped meanwhile stays
+    /// dropped.
+    fn keep_again(&mut self, lane: LaneId, queue: &QueueRow, place: Place, reason: &str) -> Result<(), Trouble> {
+        let sought = params![lane.0, place_in(place)];
+        let Some(replay) = select::<ReplayRow>(&self.db, "WHERE lane = ? AND place = ?", sought)?.pop() else {
+            return Ok(());
+        };
+        if let Some(letter) = DeadLetterRow::find(&self.db, lane, replay.letter)? {
+            letter.renew(&self.db, reason, self.millis())?;
+        }
+        self.drop_replay(&replay)?;
+        self.tell_replays(lane, queue, -1)
     }
 
-    fn keep_dead_letter(&mut self, numbers: (i64, i64, i64), entry: &Entry, reason: &str) -> Result<(), Trouble> {
-        let (lane, queue, place) = numbers;
-        let feed = queue / 2;
+    fn keep_dead_letter(
+        &mut self,
+        (lane, queue, place): (i64, i64, i64),
+        feed: FeedId,
+        entry: &Entry,
+        reason: &str,
+    ) -> Result<(), Trouble> {
         let data = self.packer.compress_alone(&entry.bytes)?;
         let raw = i64::try_from(entry.bytes.len()).expect("an entry is at most LARGEST_ENTRY");
         let (key, flags, at, identity) = (entry.key, entry.flags, self.millis(), self.identity);
-        let reason = reason.to_owned();
+        let (feed, reason) = (feed.0.into(), reason.to_owned());
         DeadLetterRow { id: 0, lane, feed, queue, place, identity, key, flags, reason, at, raw, data }.write(&self.db)
     }
 
     /// The entries of the chunk that holds one.
-    fn entries_around(&self, entry: EntryRef) -> Result<Vec<Entry>, Trouble> {
-        if !self.holds(entry)? {
-            let what = format!("place {} of queue {} is not held", entry.place.0, entry.queue.0);
+    fn entries_around(&self, queue: &QueueRow, place: Place) -> Result<Vec<Entry>, Trouble> {
+        if !(queue.base..queue.tail).contains(&place_in(place)) {
+            let what = format!("place {} of queue {} is not held", place.0, queue.id);
             return Err(Trouble::unknown("keep a dead letter", what));
         }
-        PackedChunk::fetch(&self.db, entry.queue.0.into(), place_in(entry.place))?.unpack()
+        let feed = self.feed_of(queue)?;
+        PackedChunk::fetch(&self.db, queue.id, place_in(place))?.unpack(&feed)
     }
 
-    /// Whether the journal still has an entry.
-    fn holds(&self, entry: EntryRef) -> Result<bool, Trouble> {
-        let (base, tail) = self.known_queue(entry.queue)?;
-        Ok((base..tail).contains(&place_in(entry.place)))
-    }
-
-    /// The base and the tail of a queue that the caller named.
-    fn known_queue(&self, queue: QueueId) -> Result<(i64, i64), Trouble> {
-        if self.shared.standing().feed(feed_of(queue)).is_none() {
-            return Err(Trouble::unknown("find a queue of the journal", format!("no queue {}", queue.0)));
-        }
-        let row = self.queue_row(queue)?;
-        Ok((row.base, row.tail))
-    }
-
-    /// Gives entries to a lane again. Returns how many of them the journal still has.
-    pub(super) fn requeue(&mut self, lane: LaneId, entries: &[EntryRef]) -> Result<u64, Trouble> {
-        let mut held = Vec::with_capacity(entries.len());
-        for entry in entries {
-            if self.holds(*entry)? {
-                held.push((entry.queue.0.into(), entry.place));
-            }
-        }
-        self.put_back(lane, &held)
+    fn feed_of(&self, queue: &QueueRow) -> Result<Arc<FeedInfo>, Trouble> {
+        let feed = Owner::from_stored(queue.kind, queue.feed, queue.lane)?.feed();
+        let known = feed.and_then(|feed| self.shared.standing().feed(feed).cloned());
+        known.ok_or_else(|| Trouble::damaged(format!("queue {} has no feed", queue.id)))
     }
 
     /// Gives dead letters to their lane again. Returns how many of them there are.
     pub(super) fn replay(&mut self, lane: LaneId, letters: &[i64]) -> Result<u64, Trouble> {
-        let mut held = Vec::with_capacity(letters.len());
+        if self.lane_row(lane)?.gone.is_some() {
+            return Err(Trouble::unknown("replay dead letters", format!("lane {} has left the plan", lane.0)));
+        }
+        let mut queue = self.own_queue(Owner::Replay(lane), lane)?;
+        let (mut held, mut came) = (0, 0);
         for letter in letters {
-            if let Some(row) = DeadLetterRow::find(&self.db, lane, *letter)? {
-                // Of the feed, not of the letter: a damaged journal's feeds may have had other numbers.
-                held.push((2 * row.feed + row.queue % 2, letter_place(row.id)));
+            if DeadLetterRow::find(&self.db, lane, *letter)?.is_none() {
+                continue;
+            }
+            held += 1;
+            // One that waits already stays where it is.
+            if select::<ReplayRow>(&self.db, "WHERE letter = ?", [letter])?.is_empty() {
+                ReplayRow { lane: lane.0.into(), place: queue.tail, letter: *letter }.write(&self.db)?;
+                queue.tail += 1;
+                came += 1;
             }
         }
-        self.put_back(lane, &held)
+        if came > 0 {
+            self.write_queue(&queue)?;
+            self.tell_replays(lane, &queue, came)?;
+        }
+        Ok(held)
     }
 
     /// Drops dead letters, and what is to be replayed of them.
     pub(super) fn drop_dead_letters(&mut self, lane: LaneId, letters: &[i64]) -> Result<u64, Trouble> {
-        let index = self.shared.standing().lane_index(lane);
-        let (mut dropped, mut count) = (0, 0);
+        let mut dropped = 0;
         for letter in letters {
-            dropped += self.drop_letter(lane, *letter)?;
-            let sql = "DELETE FROM requeue WHERE lane = ? AND place = ?";
-            let values = params![lane.0, requeued_in(letter_place(*letter))];
-            count += self.db.prepare_cached(sql)?.execute(values)? as u64;
-        }
-        if let Some(index) = index.filter(|_| count > 0) {
-            self.changes.push(Change::CrossedOff { index, count });
+            let gone = self.drop_letter(lane, *letter)?;
+            dropped += gone;
+            if gone > 0 {
+                self.withdraw(lane, *letter)?;
+            }
         }
         Ok(dropped)
     }
 
-    /// Has a lane get what stands at these places again. Returns how many they are.
-    fn put_back(&mut self, lane: LaneId, places: &[(i64, Place)]) -> Result<u64, Trouble> {
-        let index = self.lane_index(lane)?;
-        let mut came = 0;
-        for (queue, place) in places {
-            let id = self.next_requeue;
-            let row = RequeueRow { id, lane: lane.0.into(), queue: *queue, place: requeued_in(*place) };
-            row.write(&self.db)?;
-            // Nothing was written where it is waiting already.
-            came += self.db.changes();
-            self.next_requeue += 1;
+    /// A dead letter is gone that may wait to be replayed.
+    fn withdraw(&mut self, lane: LaneId, letter: i64) -> Result<(), Trouble> {
+        let Some(replay) = select::<ReplayRow>(&self.db, "WHERE letter = ?", [letter])?.pop() else { return Ok(()) };
+        self.drop_replay(&replay)?;
+        let queue = self.own_queue(Owner::Replay(lane), lane)?;
+        self.tell_replays(lane, &queue, -1)
+    }
+
+    /// Gives up everything that waits for a lane. Dead letters that were to be replayed stay dead letters. Returns how
+    /// many entries were given up.
+    pub(super) fn skip(&mut self, lane: LaneId, why: &str) -> Result<u64, Trouble> {
+        let mut row = self.lane_row(lane)?;
+        let mut given_up = 0;
+        for mark in select::<MarkRow>(&self.db, "WHERE lane = ?", [lane.0])? {
+            let queue = self.queue_row(queue_id(mark.queue)?)?;
+            let since = mark.place.max(queue.base);
+            if since >= queue.tail {
+                continue;
+            }
+            if Owner::from_stored(queue.kind, queue.feed, queue.lane)? == Owner::Replay(lane) {
+                self.withdraw_all(lane, &queue)?;
+            } else {
+                given_up += queue.tail - since;
+            }
+            let (until, at) = (queue.tail, self.millis());
+            SkippedRow { lane: mark.lane, queue: mark.queue, since, until, why: why.to_owned(), at }.write(&self.db)?;
+            MarkRow { place: until, ..mark }.write(&self.db)?;
+            self.changes.push(Change::Mark { lane, queue: queue_id(queue.id)?, place: place_out(until)?.0 });
         }
-        if came > 0 {
-            self.changes.push(Change::Requeued { index, came, last: self.next_requeue - 1 });
-        }
-        Ok(places.len() as u64)
+        row.skipped += given_up;
+        self.write_lane(&row)?;
+        Ok(given_up.unsigned_abs())
+    }
+
+    fn withdraw_all(&mut self, lane: LaneId, queue: &QueueRow) -> Result<(), Trouble> {
+        let gone = self.db.execute("DELETE FROM replay WHERE lane = ?", [lane.0])?;
+        self.tell_replays(lane, queue, -i64::try_from(gone).unwrap_or(i64::MAX))
     }
 }
 
@@ -205,5 +235,9 @@ fn find(entries: &[Entry], place: Place) -> Option<&Entry> {
 
 /// A lane's counts as they are stored.
 pub(super) fn lane_count(row: &LaneRow) -> LaneCount {
-    LaneCount { delivered: row.delivered.cast_unsigned(), filtered: row.filtered.cast_unsigned() }
+    LaneCount {
+        delivered: row.delivered.cast_unsigned(),
+        filtered: row.filtered.cast_unsigned(),
+        skipped: row.skipped.cast_unsigned(),
+    }
 }

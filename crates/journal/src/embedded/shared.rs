@@ -17,8 +17,8 @@ pub(super) struct Shared {
     standing: Mutex<Standing>,
     reads: Reads,
     connection: Mutex<Option<Connection>>,
-    /// Rises with each commit that may concern a reader.
-    tidings: watch::Sender<u64>,
+    /// Told when it ends.
+    ended: watch::Sender<()>,
     room: watch::Sender<Room>,
     /// Why the journal takes no more work.
     end: OnceLock<JournalError>,
@@ -34,7 +34,7 @@ impl Shared {
             standing: Mutex::new(standing),
             reads,
             connection: Mutex::new(Some(connection)),
-            tidings: watch::Sender::new(0),
+            ended: watch::Sender::new(()),
             room: watch::Sender::new(room),
             end: OnceLock::new(),
             noting: Mutex::new(()),
@@ -54,16 +54,16 @@ impl Shared {
         for change in changes {
             standing.apply(change);
         }
-        drop(standing);
-        self.wake();
     }
 
-    pub(super) fn wake(&self) {
-        self.tidings.send_modify(|number| *number += 1);
+    fn tell_the_end(&self) {
+        self.ended.send_replace(());
+        self.standing().ring();
     }
 
-    pub(super) fn tidings(&self) -> watch::Receiver<u64> {
-        self.tidings.subscribe()
+    /// Told when the journal takes no more work.
+    pub(super) fn ended(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
     }
 
     pub(super) fn publish_room(&self, room: Room) {
@@ -117,7 +117,7 @@ impl Shared {
         }
         // Only a failure of another kind can have come first, and an earlier reason stands.
         let _ = self.end.set(again(error));
-        self.wake();
+        self.tell_the_end();
     }
 
     /// Ends all work and lets go of the database.
@@ -126,7 +126,7 @@ impl Shared {
         // An earlier reason stands.
         let _ = self.end.set(error);
         self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.wake();
+        self.tell_the_end();
     }
 
     pub(super) fn count_syncs(&self, syncs: u64) {

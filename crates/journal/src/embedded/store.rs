@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 use super::Clock;
 use super::chunk::{Packer, place_out};
-use super::row::{QueueRow, StoredRow, select};
+use super::row::{LaneRow, QueueRow, StoredRow, select};
 use super::shared::Shared;
 use super::space::{Space, bytes_free_inside, bytes_in_all, bytes_in_use, page_size};
-use super::standing::{Change, Extent};
+use super::standing::{Change, Extent, Owner};
 use super::trouble::Trouble;
 use crate::{JournalError, LaneId, QueueId, Room};
 
@@ -23,12 +23,13 @@ pub(super) struct Store {
     pub(super) packer: Packer,
     pub(super) clock: Clock,
     pub(super) identity: [u8; 16],
-    pub(super) keep: Duration,
-    pub(super) remember: Duration,
+    pub(super) retention: Duration,
+    pub(super) dedup_window: Duration,
     /// A feed that is new here may have been lost from an earlier journal.
     pub(super) forgotten: bool,
-    /// The number of the next requeued entry; never used twice while a reader may remember it.
-    pub(super) next_requeue: i64,
+    /// The numbers of the next feed and the next queue.
+    pub(super) next_feed: u32,
+    pub(super) next_queue: i64,
     /// What the transaction that is open has changed.
     pub(super) changes: Vec<Change>,
     /// Bytes in use when it began.
@@ -198,28 +199,37 @@ impl Store {
 
     /// How far a queue reaches, with what the open transaction has done to it.
     pub(super) fn queue_row(&self, queue: QueueId) -> Result<QueueRow, Trouble> {
-        let mut rows = select::<QueueRow>(&self.db, "WHERE id = ?", [i64::from(queue.0)])?;
-        rows.pop().ok_or_else(|| Trouble::damaged(format!("queue {} is missing from its table", queue.0)))
+        let unknown = || Trouble::unknown("find a queue of the journal", format!("no queue {}", queue.0));
+        select::<QueueRow>(&self.db, "WHERE id = ?", [i64::from(queue.0)])?.pop().ok_or_else(unknown)
     }
 
     /// Writes how far a queue reaches.
     pub(super) fn write_queue(&mut self, row: &QueueRow) -> Result<(), Trouble> {
         row.write(&self.db)?;
-        let extent = extent(row)?;
-        let queue = QueueId(u32::try_from(row.id).map_err(|_| Trouble::damaged("a queue with an impossible number"))?);
-        self.changes.push(Change::Queue { queue, extent });
+        let owner = Owner::from_stored(row.kind, row.feed, row.lane)?;
+        self.changes.push(Change::Queue { queue: queue_id(row.id)?, owner, extent: extent(row)? });
         Ok(())
+    }
+
+    /// A lane, of the plan or gone from it.
+    pub(super) fn lane_row(&self, lane: LaneId) -> Result<LaneRow, Trouble> {
+        let unknown = || Trouble::unknown("find a lane of the journal", format!("no lane {}", lane.0));
+        select::<LaneRow>(&self.db, "WHERE id = ?", [lane.0])?.pop().ok_or_else(unknown)
     }
 
     pub(super) fn millis(&self) -> i64 {
         millis(self.clock.now())
     }
+}
 
-    /// The number of a lane of the plan in the standing.
-    pub(super) fn lane_index(&self, lane: LaneId) -> Result<usize, Trouble> {
-        let unknown = || Trouble::unknown("find a lane of the journal", format!("no lane {} in the plan", lane.0));
-        self.shared.standing().lane_index(lane).ok_or_else(unknown)
-    }
+/// A queue's number as it is stored.
+pub(super) fn queue_id(id: i64) -> Result<QueueId, Trouble> {
+    u32::try_from(id).map(QueueId).map_err(|_| Trouble::damaged("a queue with an impossible number"))
+}
+
+/// A lane's number as it is stored.
+pub(super) fn lane_id(id: i64) -> Result<LaneId, Trouble> {
+    u32::try_from(id).map(LaneId).map_err(|_| Trouble::damaged("a lane with an impossible number"))
 }
 
 /// The extent that a row states.

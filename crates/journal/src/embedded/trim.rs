@@ -2,18 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::params;
 use tokio::sync::oneshot;
 
 use super::chunk::{self, place_in};
 use super::ledger::{self, DAY, Line};
+use super::row::{FeedRow, select};
 use super::space::bytes_free_inside;
+use super::standing::Owner;
 use super::store::{Store, span};
 use super::trouble::Trouble;
-use crate::{JournalError, QueueId};
+use crate::{JournalError, Place, QueueId};
 
 /// How many chunks go in one transaction: about 8 MiB unpacked.
 const CHUNKS_AT_ONCE: usize = 32;
+
+/// How many queues are looked at in one transaction.
+const QUEUES_AT_ONCE: usize = 256;
 
 /// How many chunks of one queue go before the next-oldest queue has its turn, when room is needed.
 const CHUNKS_IN_TURN: usize = 8;
@@ -33,7 +37,7 @@ enum LedgerWalk {
 }
 
 impl Trimming {
-    /// A trimming of what is settled and older than `keep`; of the ledger too, where it is `whole`.
+    /// A trimming of what is settled and older than `retention`; of the ledger too, where it is `whole`.
     pub(super) fn new(store: &Store, whole: bool) -> Self {
         let ledger = if whole { LedgerWalk::After(None) } else { LedgerWalk::Done };
         Self { queues: settled_queues(store), ledger, waiting: Vec::new() }
@@ -44,9 +48,10 @@ impl Trimming {
         if self.queues.is_empty() {
             return self.ledger_slice(store);
         }
-        let kept_until = store.millis().saturating_sub(span(store.keep));
+        let kept_until = store.millis().saturating_sub(span(store.retention));
         let mut left = CHUNKS_AT_ONCE;
-        while let Some(queue) = self.queues.last() {
+        for _ in 0..QUEUES_AT_ONCE {
+            let Some(queue) = self.queues.last() else { break };
             left -= store.trim_queue(*queue, kept_until, left)?;
             if left == 0 {
                 break;
@@ -64,13 +69,20 @@ impl Trimming {
             return Ok(false);
         };
         self.ledger = LedgerWalk::After(Some(*last));
-        // A line that was first seen on a day may be as young as that day's end.
-        let kept_from = store.millis().saturating_sub(span(store.remember)) / span(DAY);
+        let window = i64::try_from(store.dedup_window.as_secs().div_ceil(DAY.as_secs())).unwrap_or(i64::MAX);
+        let mut today: (i64, Option<i64>) = (i64::MIN, None);
         for (line, is_whole) in &lines {
             if !is_whole {
                 return Err(Line::damaged());
             }
-            if line.day < kept_from {
+            if line.feed != today.0 {
+                let feed = select::<FeedRow>(&store.db, "WHERE id = ?", [line.feed])?.pop();
+                today = (line.feed, feed.and_then(|feed| feed.server_day));
+            }
+            // A line that was first seen on a day may be as young as that day's end.
+            if let (Some(day), Some(today)) = (line.day, today.1)
+                && day < today.saturating_sub(window)
+            {
                 ledger::delete(&store.db, line)?;
             }
         }
@@ -78,19 +90,29 @@ impl Trimming {
     }
 }
 
-/// The queues of which all lanes have settled something that is still there.
+/// The queues of which all lanes have settled something that is still there; none before the lanes were set.
 fn settled_queues(store: &Store) -> Vec<QueueId> {
     let standing = store.shared.standing();
-    let settled = standing.queues().filter(|(queue, extent)| extent.base < standing.settled_to(*queue));
-    settled.map(|(queue, _)| queue).collect()
+    if !standing.is_set {
+        return Vec::new();
+    }
+    let holds_chunks = |owner| !matches!(owner, Owner::Replay(_));
+    let settled = standing
+        .queues()
+        .filter(|(id, queue)| holds_chunks(queue.owner) && queue.extent.base < standing.settled_to(*id));
+    settled.map(|(id, _)| id).collect()
 }
 
 impl Store {
-    /// Drops chunks from a queue's beginning, at most `limit`: those that all lanes of the plan have settled, none of
-    /// which holds a requeued entry, and none of which was appended after `kept_until`. Returns how many it dropped.
+    /// Drops chunks from a queue's beginning, at most `limit`: those that all lanes which take it have settled, and none
+    /// of which was appended after `kept_until`. Returns how many it dropped.
     fn trim_queue(&mut self, queue: QueueId, kept_until: i64, limit: usize) -> Result<usize, Trouble> {
+        // It may have been forgotten since it was found.
+        if self.shared.standing().queue(queue).is_none() {
+            return Ok(0);
+        }
         let mut row = self.queue_row(queue)?;
-        let needed_from = self.needed_from(queue)?;
+        let needed_from = place_in(Place(self.shared.standing().settled_to(queue)));
         let mut dropped = 0;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         for head in chunk::heads(&self.db, row.id, row.base, limit)? {
@@ -110,24 +132,7 @@ impl Store {
         Ok(dropped)
     }
 
-    /// The first place of a queue that a lane of the plan still needs.
-    fn needed_from(&self, queue: QueueId) -> Result<i64, Trouble> {
-        let (settled, lanes) = {
-            let standing = self.shared.standing();
-            let lanes: Vec<_> = standing.lanes().iter().map(|lane| lane.lane.id).collect();
-            (standing.settled_to(queue), lanes)
-        };
-        let mut needed_from = place_in(crate::Place(settled));
-        for lane in lanes {
-            let sql = "SELECT MIN(place) FROM requeue WHERE lane = ? AND queue = ? AND place >= 0";
-            let held: Option<i64> =
-                self.db.prepare_cached(sql)?.query_row(params![lane.0, queue.0], |row| row.get(0))?;
-            needed_from = held.map_or(needed_from, |place| needed_from.min(place));
-        }
-        Ok(needed_from)
-    }
-
-    /// Makes room out of what is settled, the oldest first, whatever `keep` says, and out of the disk, where the
+    /// Makes room out of what is settled, the oldest first, whatever `retention` says, and out of the disk, where the
     /// ballast is owed to it. Says whether appends have room now.
     pub(super) fn make_room(&mut self) -> Result<bool, Trouble> {
         self.drop_settled()?;
@@ -161,6 +166,9 @@ impl Store {
     }
 
     fn note_oldest(&self, queue: QueueId, queues: &mut BTreeSet<(i64, QueueId)>) -> Result<(), Trouble> {
+        if self.shared.standing().queue(queue).is_none() {
+            return Ok(());
+        }
         let row = self.queue_row(queue)?;
         let oldest = chunk::heads(&self.db, row.id, row.base, 1)?;
         queues.extend(oldest.first().map(|head| (head.at, queue)));

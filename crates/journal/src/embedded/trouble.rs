@@ -88,7 +88,16 @@ pub(super) fn again(error: &JournalError) -> JournalError {
         JournalError::Full(room) => JournalError::Full(*room),
         JournalError::InUse { path } => JournalError::InUse { path: path.clone() },
         JournalError::Io { doing, source } => JournalError::Io { doing, source: source.to_string().into() },
+        JournalError::LeftWaiting { lanes } => JournalError::LeftWaiting { lanes: lanes.clone() },
         JournalError::NewerFormat { found, known } => JournalError::NewerFormat { found: *found, known: *known },
+        JournalError::NoFormerLane { name, renamed_from } => {
+            JournalError::NoFormerLane { name: name.clone(), renamed_from: renamed_from.clone() }
+        }
+        JournalError::NotOwner(queue) => JournalError::NotOwner(*queue),
+        JournalError::OldFormat { found } => JournalError::OldFormat { found: *found },
+        JournalError::Unavailable { doing, retry_after } => {
+            JournalError::Unavailable { doing, retry_after: *retry_after }
+        }
     }
 }
 

@@ -6,21 +6,18 @@ use rusqlite::Connection;
 
 use super::aside::whole_rows;
 use super::dead_letter::LostLetters;
-use super::lanes::take_known;
-use super::row::{CheckpointRow, LaneRow, MarkRow, QueueRow, RequeueRow, StoredRow};
+use super::row::{CheckpointRow, LaneRow, MarkRow, QueueRow, StoredRow};
 use super::trouble::Trouble;
 use super::{chunk, ledger, schema};
-use crate::{Key, LanePlan, LaneStart};
+use crate::Key;
 
 /// What lanes had not settled in a damaged journal. Wherever something cannot be read, more is taken as waiting.
 pub(super) struct Waiting {
-    queues: HashMap<i64, QueueRow>,
-    /// The lanes of the plan as the journal knew them.
-    lanes: Vec<PlannedLane>,
-    marks: HashMap<(i64, i64), i64>,
-    /// By queue: the first place that some lane is to get again.
-    requeued: HashMap<i64, i64>,
-    /// Lanes, marks and requeued entries could all be read.
+    /// By feed.
+    queues: HashMap<i64, Vec<QueueRow>>,
+    /// By queue: the marks of the lanes that had not left the plan.
+    marks: HashMap<i64, Vec<i64>>,
+    /// Queues, lanes and marks could all be read.
     is_whole: bool,
     lost: LostLetters,
     checkpoints: Checkpoints,
@@ -45,36 +42,30 @@ pub(super) struct Again {
     pub(super) lost: HashSet<Key>,
 }
 
-enum PlannedLane {
-    /// By its number.
-    Known(i64),
-    /// It would have begun with what was there.
-    NewFromOld,
-    /// It would have begun with what comes.
-    NewFromNow,
-}
-
 /// How many heads of chunks are looked at together.
 const HEADS_AT_ONCE: i64 = 256;
 
 impl Waiting {
-    pub(super) fn read(old: &Connection, plan: &[LanePlan]) -> Self {
-        let (queues, _) = whole_rows::<QueueRow>(old);
-        let (mut lanes, all_lanes) = whole_rows::<LaneRow>(old);
-        let (marks, all_marks) = whole_rows::<MarkRow>(old);
-        let (requeued, all_requeued) = whole_rows::<RequeueRow>(old);
-        let mut first_requeued = HashMap::new();
-        // Letters that are replayed are kept as letters, and are not read again.
-        for row in requeued.into_iter().filter(|row| row.place >= 0) {
-            let first = first_requeued.entry(row.queue).or_insert(row.place);
-            *first = row.place.min(*first);
+    pub(super) fn read(old: &Connection) -> Self {
+        let (rows, all_queues) = whole_rows::<QueueRow>(old);
+        let (lanes, all_lanes) = whole_rows::<LaneRow>(old);
+        let (mark_rows, all_marks) = whole_rows::<MarkRow>(old);
+        let here: HashSet<i64> = lanes.iter().filter(|lane| lane.gone.is_none()).map(|lane| lane.id).collect();
+        let mut queues = HashMap::<i64, Vec<QueueRow>>::new();
+        for row in rows {
+            // Letters that are replayed are kept as letters, and are not read again.
+            if let Some(feed) = row.feed {
+                queues.entry(feed).or_default().push(row);
+            }
+        }
+        let mut marks = HashMap::<i64, Vec<i64>>::new();
+        for mark in mark_rows.into_iter().filter(|mark| here.contains(&mark.lane)) {
+            marks.entry(mark.queue).or_default().push(mark.place);
         }
         Self {
-            queues: queues.into_iter().map(|row| (row.id, row)).collect(),
-            lanes: plan.iter().map(|lane| planned(take_known(&mut lanes, lane, plan), lane.from)).collect(),
-            marks: marks.into_iter().map(|row| ((row.lane, row.queue), row.place)).collect(),
-            requeued: first_requeued,
-            is_whole: all_lanes && all_marks && all_requeued,
+            queues,
+            marks,
+            is_whole: all_queues && all_lanes && all_marks,
             lost: LostLetters::find(old),
             checkpoints: Checkpoints::find(old),
         }
@@ -95,8 +86,13 @@ impl Waiting {
         if !self.lost.is_all {
             return Some(earliest_known(old, feed));
         }
+        let queues = self.queues.get(&feed).map(Vec::as_slice).unwrap_or_default();
+        // A feed has two queues at least.
+        if queues.len() < 2 {
+            return Some(earliest_known(old, feed));
+        }
         let mut earliest = None;
-        for queue in [2 * feed, 2 * feed + 1] {
+        for queue in queues {
             match self.since_in_queue(old, queue) {
                 Ok(since) => earliest = earliest.into_iter().chain(since).min(),
                 Err(_) => return Some(earliest_known(old, feed)),
@@ -105,15 +101,14 @@ impl Waiting {
         earliest
     }
 
-    fn since_in_queue(&self, old: &Connection, queue: i64) -> Result<Option<i64>, Trouble> {
-        let row = self.queues.get(&queue).ok_or_else(|| Trouble::damaged("a queue cannot be read"))?;
+    fn since_in_queue(&self, old: &Connection, row: &QueueRow) -> Result<Option<i64>, Trouble> {
         let needed_from = self.needed_from(row);
         let mut earliest = None;
         let mut place = row.base;
         while place < row.tail && needed_from < row.tail {
-            let heads = chunk::heads(old, queue, place, HEADS_AT_ONCE)?;
+            let heads = chunk::heads(old, row.id, place, HEADS_AT_ONCE)?;
             for head in &heads {
-                if head.place != place || head.queue != queue {
+                if head.place != place || head.queue != row.id {
                     return Err(Trouble::damaged("a chunk is missing"));
                 }
                 place = head.end();
@@ -128,18 +123,12 @@ impl Waiting {
         Ok(earliest)
     }
 
-    /// The first place of a queue that some lane of the plan still needed.
+    /// The first place of a queue that some lane still needed.
     fn needed_from(&self, row: &QueueRow) -> i64 {
         if !self.is_whole {
             return row.base;
         }
-        let lanes = self.lanes.iter().map(|lane| match lane {
-            PlannedLane::Known(lane) => self.marks.get(&(*lane, row.id)).copied().unwrap_or(row.base),
-            PlannedLane::NewFromOld => row.base,
-            PlannedLane::NewFromNow => row.tail,
-        });
-        let requeued = self.requeued.get(&row.id).copied();
-        lanes.chain(requeued).min().unwrap_or(row.tail)
+        self.marks.get(&row.id).and_then(|marks| marks.iter().min()).copied().unwrap_or(row.tail)
     }
 }
 
@@ -173,14 +162,6 @@ fn count_checkpoints(old: &Connection, rows: &mut HashMap<i64, (usize, usize)>) 
     Ok(())
 }
 
-fn planned(known: Option<LaneRow>, from: LaneStart) -> PlannedLane {
-    match (known, from) {
-        (Some(lane), _) => PlannedLane::Known(lane.id),
-        (None, LaneStart::Now) => PlannedLane::NewFromNow,
-        (None, LaneStart::Journal | LaneStart::Since(_)) => PlannedLane::NewFromOld,
-    }
-}
-
 /// The earliest time that anything which can be read says of a feed; `i64::MIN` where nothing can be trusted.
 fn earliest_known(old: &Connection, feed: i64) -> i64 {
     if schema::check_table(old, "ledger").is_err() {
@@ -188,7 +169,8 @@ fn earliest_known(old: &Connection, feed: i64) -> i64 {
     }
     let Ok(Some((first, true))) = ledger::earliest(old, feed) else { return i64::MIN };
     // The ledger forgets; an entry may have been waiting for longer.
-    let heads = [2 * feed, 2 * feed + 1].into_iter().flat_map(|queue| readable_heads(old, queue));
+    let queues = whole_rows::<QueueRow>(old).0.into_iter().filter(|row| row.feed == Some(feed));
+    let heads = queues.flat_map(|row| readable_heads(old, row.id));
     heads.map(|head| head.oldest).chain([first.key.time]).min().unwrap_or(i64::MIN)
 }
 

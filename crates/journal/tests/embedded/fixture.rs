@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use journal::{
-    Append, Clock, EmbeddedJournal, EmbeddedOptions, EntryRef, FeedId, FeedName, Journal, JournalError, Key, LaneId,
-    LanePlan, LaneStart, NewEntry, Place, QueueKind, Run, Settlement, Tuning,
+    Append, Clock, DeadLetters, EmbeddedJournal, EmbeddedOptions, EntryRef, FeedId, FeedName, Journal, JournalError,
+    Key, LaneJournal, LanePlan, LaneStart, NewEntry, Reader, Run, Settlement, Taken, Takes, Target, Tuning,
 };
 use tempfile::TempDir;
 
@@ -36,13 +36,30 @@ impl Folder {
         self.path().join("journal.db")
     }
 
-    /// One lane, `siem`, which begins with everything; entries are kept until they are settled.
+    /// Entries are kept until they are settled.
     pub(crate) fn options(&self) -> EmbeddedOptions {
-        let (keep, remember) = (Duration::ZERO, 30 * DAY);
-        EmbeddedOptions { path: self.path(), max_size: 64 << 20, keep, remember, lanes: vec![lane("siem")] }
+        let (retention, dedup_window) = (Duration::ZERO, 30 * DAY);
+        EmbeddedOptions { path: self.path(), max_size: 64 << 20, retention, dedup_window }
     }
 
+    /// Opens the journal with one lane, `siem`, which begins with everything.
     pub(crate) async fn open(&self, options: EmbeddedOptions) -> Result<Arc<EmbeddedJournal>, JournalError> {
+        self.open_for(options, &[lane("siem")]).await
+    }
+
+    /// Opens the journal with these lanes.
+    pub(crate) async fn open_for(
+        &self,
+        options: EmbeddedOptions,
+        lanes: &[LanePlan],
+    ) -> Result<Arc<EmbeddedJournal>, JournalError> {
+        let journal = self.open_bare(options).await?;
+        journal.set_lanes(lanes).await?;
+        Ok(journal)
+    }
+
+    /// Opens the journal; its lanes are not set yet.
+    pub(crate) async fn open_bare(&self, options: EmbeddedOptions) -> Result<Arc<EmbeddedJournal>, JournalError> {
         let now = Arc::clone(&self.now);
         let clock = Clock::new(move || *now.lock().expect("nobody panics with the time in hand"));
         let tuning = Tuning { clock, sync_spacing: Duration::ZERO, ..Tuning::default() };
@@ -89,15 +106,28 @@ impl Folder {
 }
 
 pub(crate) fn lane(name: &str) -> LanePlan {
-    LanePlan { name: name.into(), was: None, from: LaneStart::Journal }
+    LanePlan { name: name.into(), renamed_from: None, start: LaneStart::Oldest, takes: Takes::all() }
 }
 
 pub(crate) fn feed_name() -> FeedName {
     FeedName { tenant_id: "11111111-2222-3333-4444-555555555555".into(), source: "alerts".into() }
 }
 
-pub(crate) fn first_lane(journal: &EmbeddedJournal) -> LaneId {
-    journal.lanes()[0].id
+/// A lane of the plan by its name.
+pub(crate) fn of(journal: &EmbeddedJournal, name: &str) -> Arc<dyn LaneJournal> {
+    journal.lane(name).expect("the lane is in the plan")
+}
+
+pub(crate) fn siem(journal: &EmbeddedJournal) -> Arc<dyn LaneJournal> {
+    of(journal, "siem")
+}
+
+/// The next run.
+pub(crate) async fn next(reader: &mut dyn Reader, max_bytes: usize) -> Result<Run, JournalError> {
+    match reader.next(max_bytes).await? {
+        Taken::Run(run) => Ok(run),
+        Taken::Revoked(queues) => panic!("{queues:?} were revoked, by nobody"),
+    }
 }
 
 pub(crate) async fn open_feed(journal: &EmbeddedJournal) -> FeedId {
@@ -116,20 +146,12 @@ pub(crate) fn payload(number: u64) -> Bytes {
 
 pub(crate) fn page(feed: FeedId, numbers: impl IntoIterator<Item = u64>) -> Append {
     let entries = numbers.into_iter().map(entry).collect();
-    Append { feed, queue: QueueKind::Live, entries, checkpoints: Vec::new(), reread: false }
+    Append { feed, to: Target::Live, entries, checkpoints: Vec::new(), reread: false, server_time: None }
 }
 
-pub(crate) fn settlement(lane: LaneId) -> Settlement {
-    Settlement { lane, marks: Vec::new(), requeued: Vec::new(), dead_letters: Vec::new(), delivered: 0, filtered: 0 }
-}
-
-pub(crate) fn settles(lane: LaneId, run: &Run) -> Settlement {
-    if run.requeued {
-        let requeued = run.entries.iter().map(|entry| EntryRef { queue: run.queue, place: entry.place });
-        return Settlement { requeued: requeued.collect(), ..settlement(lane) };
-    }
-    let last = run.entries.last().expect("a run has an entry").place.0;
-    Settlement { marks: vec![(run.queue, Place(last + 1))], ..settlement(lane) }
+pub(crate) fn settles(run: &Run) -> Settlement {
+    let last = run.entries.last().expect("a run has an entry").place;
+    Settlement { marks: vec![EntryRef { queue: run.queue, place: last }], ..Settlement::default() }
 }
 
 pub(crate) fn numbers(run: &Run) -> Vec<u64> {
@@ -144,13 +166,13 @@ pub(crate) fn numbers(run: &Run) -> Vec<u64> {
 }
 
 /// What a lane has still to account for, settled as it is read.
-pub(crate) async fn forward(journal: &EmbeddedJournal, lane: LaneId) -> Result<Vec<u64>, JournalError> {
-    let mut reader = journal.reader(lane);
+pub(crate) async fn forward(lane: &dyn LaneJournal) -> Result<Vec<u64>, JournalError> {
+    let mut reader = lane.reader();
     let mut delivered = Vec::new();
-    while journal.backlog(lane) > 0 {
-        let run = reader.next(10_000).await?;
+    while lane.waiting() > 0 {
+        let run = next(reader.as_mut(), 10_000).await?;
         delivered.extend(numbers(&run));
-        journal.settle(settles(lane, &run)).await?;
+        lane.settle(settles(&run)).await?;
     }
     Ok(delivered)
 }
@@ -190,10 +212,10 @@ impl World {
     }
 
     async fn work(&mut self, journal: &EmbeddedJournal) -> Result<(), JournalError> {
-        let lane = first_lane(journal);
+        let lane = siem(journal);
         self.read_api(journal).await?;
-        self.arrived.extend(forward(journal, lane).await?);
-        let letters = journal.dead_letters(lane, 0, usize::MAX).await?;
+        self.arrived.extend(forward(&*lane).await?);
+        let letters = journal.dead_letters(lane.id(), 0, usize::MAX).await?;
         self.arrived.extend(letters.iter().map(|letter| letter.entry.key.time.cast_unsigned()));
         // A look over everything that is left: what is remembered as seen must not be damaged either.
         journal.trim().await

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use journal::{EmbeddedOptions, Journal, JournalError, LanePlan, LaneStart};
 
-use crate::fixture::{Folder, first_lane, forward, lane, open_feed, page, settles};
+use crate::fixture::{Folder, forward, lane, next, of, open_feed, page, settles, siem};
 
 /// Guarantee: one process has the journal, and one opening in it; the refusal says what to do.
 #[tokio::test]
@@ -24,33 +24,25 @@ async fn a_second_opening_is_refused() {
     folder.open(folder.options()).await.unwrap();
 }
 
-/// Guarantee: a journal of a later format is refused with a sentence and left untouched.
+/// Guarantee: a journal of a later format, and one of a format that was never released, is refused with a sentence and
+/// left untouched.
 #[tokio::test]
-async fn a_newer_format_is_refused_and_left_alone() {
-    let folder = Folder::new();
-    folder.open(folder.options()).await.unwrap().close().await;
-    folder.raw().execute_batch("PRAGMA user_version = 2; UPDATE meta SET format = 2").unwrap();
-    let before = std::fs::read(folder.database()).unwrap();
-    let error = folder.open(folder.options()).await.err().unwrap();
-    assert!(matches!(error, JournalError::NewerFormat { found: 2, known: 1 }), "{error:?}");
-    assert!(error.to_string().contains("run the newer version"), "{error}");
-    assert_eq!(std::fs::read(folder.database()).unwrap(), before);
-    assert!(folder.set_aside().is_empty());
-}
-
-/// Guarantee: a journal of an earlier format is opened with what it holds, and is then of this format.
-#[tokio::test]
-async fn an_older_format_is_opened() {
-    let folder = Folder::new();
-    let journal = folder.open(folder.options()).await.unwrap();
-    journal.append(page(open_feed(&journal).await, 0..3)).await.unwrap();
-    journal.close().await;
-    folder.raw().execute_batch("PRAGMA user_version = 0; UPDATE meta SET format = 0").unwrap();
-    let journal = folder.open(folder.options()).await.unwrap();
-    assert_eq!(forward(&journal, first_lane(&journal)).await.unwrap(), [0, 1, 2]);
-    journal.close().await;
-    let version: i64 = folder.raw().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 1);
+async fn other_formats_are_refused_and_left_alone() {
+    for (format, sentence) in [(3, "run the newer version"), (1, "no released version wrote")] {
+        let folder = Folder::new();
+        folder.open(folder.options()).await.unwrap().close().await;
+        let changes = format!("PRAGMA user_version = {format}; UPDATE meta SET format = {format}");
+        folder.raw().execute_batch(&changes).unwrap();
+        let before = std::fs::read(folder.database()).unwrap();
+        let error = folder.open(folder.options()).await.err().unwrap();
+        let is_named = match &error {
+            JournalError::NewerFormat { found, known: 2 } | JournalError::OldFormat { found } => *found == format,
+            _ => false,
+        };
+        assert!(is_named && error.to_string().contains(sentence), "{error}");
+        assert_eq!(std::fs::read(folder.database()).unwrap(), before);
+        assert!(folder.set_aside().is_empty());
+    }
 }
 
 /// Guarantee: alerts are nobody else's to read, whatever the umask.
@@ -73,12 +65,12 @@ async fn a_closed_journal_says_so() {
     let folder = Folder::new();
     let journal = folder.open(folder.options()).await.unwrap();
     let feed = open_feed(&journal).await;
-    let mut reader = journal.reader(first_lane(&journal));
-    let waits = tokio::spawn(async move { reader.next(1).await });
+    let mut reader = siem(&journal).reader();
+    let waits = tokio::spawn(async move { next(reader.as_mut(), 1).await });
     journal.close().await;
     assert!(matches!(waits.await.unwrap(), Err(JournalError::Closed)));
     assert!(matches!(journal.append(page(feed, 0..1)).await, Err(JournalError::Closed)));
-    assert!(matches!(journal.reader(first_lane(&journal)).next(1).await, Err(JournalError::Closed)));
+    assert!(matches!(next(siem(&journal).reader().as_mut(), 1).await, Err(JournalError::Closed)));
     assert!(matches!(journal.trim().await, Err(JournalError::Closed)));
     journal.close().await;
 }
@@ -103,50 +95,44 @@ async fn closing_does_what_was_asked_for_before() {
         }
     }
     let journal = folder.open(folder.options()).await.unwrap();
-    let mut held = forward(&journal, first_lane(&journal)).await.unwrap();
+    let mut held = forward(&*siem(&journal)).await.unwrap();
     held.sort_unstable();
     assert_eq!(held, acknowledged);
 }
 
-/// Guarantee: a lane that left the plan holds nothing back, goes on where it was when it comes back within `keep`, and
-/// begins like a new one after that.
+/// Guarantee: a lane that left the plan holds nothing back, goes on where it was when it comes back within `retention`,
+/// and begins like a new one after that.
 #[tokio::test]
 async fn lanes_that_left_are_remembered_for_a_while() {
     let folder = Folder::new();
-    let keep = Duration::from_secs(1_000);
-    let only = |name| EmbeddedOptions {
-        keep,
-        lanes: vec![LanePlan { from: LaneStart::Now, ..lane(name) }],
-        ..folder.options()
-    };
-    let both = || EmbeddedOptions { lanes: [only("siem").lanes, only("other").lanes].concat(), ..only("siem") };
-    let journal = folder.open(both()).await.unwrap();
-    let (siem, other) = (journal.lanes()[0].id, journal.lanes()[1].id);
+    let retention = Duration::from_secs(1_000);
+    let new = |name| LanePlan { start: LaneStart::Now, ..lane(name) };
+    let (only, both) = ([new("siem")], [new("siem"), new("other")]);
+    let options = EmbeddedOptions { retention, ..folder.options() };
+    let journal = folder.open_for(options, &both).await.unwrap();
     let feed = open_feed(&journal).await;
     journal.append(page(feed, 0..10)).await.unwrap();
-    journal.close().await;
+    forward(&*of(&journal, "other")).await.unwrap();
+    journal.set_lanes(&only).await.unwrap();
+    journal.append(page(feed, 10..20)).await.unwrap();
+    journal.set_lanes(&both).await.unwrap();
+    assert_eq!(of(&journal, "other").waiting(), 10, "it goes on where it was");
+    forward(&*of(&journal, "other")).await.unwrap();
 
-    let journal = folder.open(only("siem")).await.unwrap();
-    forward(&journal, siem).await.unwrap();
-    journal.close().await;
-    let journal = folder.open(both()).await.unwrap();
-    assert_eq!((journal.backlog(siem), journal.backlog(other)), (0, 10), "it goes on where it was");
-    journal.close().await;
-
-    let journal = folder.open(only("siem")).await.unwrap();
-    folder.pass(keep * 2);
+    journal.set_lanes(&only).await.unwrap();
+    forward(&*siem(&journal)).await.unwrap();
+    folder.pass(retention * 2);
     journal.trim().await.unwrap();
-    journal.append(page(feed, 10..13)).await.unwrap();
-    journal.close().await;
-    let journal = folder.open(both()).await.unwrap();
-    assert_eq!(journal.backlog(other), 3, "what was trimmed meanwhile is gone for it");
-    journal.close().await;
+    journal.append(page(feed, 20..23)).await.unwrap();
+    journal.set_lanes(&both).await.unwrap();
+    assert_eq!(of(&journal, "other").waiting(), 3, "what was trimmed meanwhile is gone for it");
+    forward(&*of(&journal, "other")).await.unwrap();
 
-    folder.open(only("siem")).await.unwrap().close().await;
-    folder.pass(keep * 2);
-    folder.open(only("siem")).await.unwrap().close().await;
-    let journal = folder.open(both()).await.unwrap();
-    assert_eq!(journal.backlog(journal.lanes()[1].id), 0, "forgotten, it begins with what comes from now on");
+    journal.set_lanes(&only).await.unwrap();
+    folder.pass(retention * 2);
+    journal.set_lanes(&only).await.unwrap();
+    journal.set_lanes(&both).await.unwrap();
+    assert_eq!(of(&journal, "other").waiting(), 0, "forgotten, it begins with what comes from now on");
 }
 
 /// Guarantee: a lane that took the name of one that had left is the lane of that name from then on, also when it has left
@@ -154,23 +140,22 @@ async fn lanes_that_left_are_remembered_for_a_while() {
 #[tokio::test]
 async fn two_lanes_of_a_name_do_not_meet() {
     let folder = Folder::new();
-    let keep = Duration::from_secs(1_000);
-    let open = |lanes: Vec<LanePlan>| {
-        folder.pass(Duration::from_secs(1));
-        folder.open(EmbeddedOptions { keep, lanes, ..folder.options() })
-    };
-    let journal = open(vec![lane("a"), lane("b")]).await.unwrap();
-    let a = first_lane(&journal);
+    let options = EmbeddedOptions { retention: Duration::from_secs(1_000), ..folder.options() };
+    let journal = folder.open_for(options, &[lane("a"), lane("b")]).await.unwrap();
+    let a = of(&journal, "a").id();
     journal.append(page(open_feed(&journal).await, 0..10)).await.unwrap();
-    forward(&journal, journal.lanes()[1].id).await.unwrap();
-    journal.close().await;
-    let renamed = LanePlan { was: Some("a".into()), ..lane("b") };
-    let elsewhere = lane("c");
-    let plans = [lane("a"), renamed.clone(), renamed, elsewhere, lane("b"), lane("b")];
-    for (plan, is_a) in plans.into_iter().zip([true, true, true, false, true, true]) {
-        let journal = open(vec![plan.clone()]).await.unwrap();
-        assert_eq!((first_lane(&journal) == a, journal.backlog(first_lane(&journal))), (is_a, 10), "{plan:?}");
-        journal.close().await;
+    forward(&*of(&journal, "b")).await.unwrap();
+    journal.set_lanes(&[lane("a")]).await.unwrap();
+    let renamed = LanePlan { renamed_from: Some("a".into()), ..lane("b") };
+    journal.set_lanes(std::slice::from_ref(&renamed)).await.unwrap();
+    assert_eq!((of(&journal, "b").id(), of(&journal, "b").waiting()), (a, 10));
+    forward(&*of(&journal, "b")).await.unwrap();
+    for (plan, is_a) in [(renamed, true), (lane("c"), false), (lane("b"), true), (lane("b"), true)] {
+        folder.pass(Duration::from_secs(1));
+        let name = plan.name.clone();
+        journal.set_lanes(&[plan]).await.unwrap();
+        assert_eq!(of(&journal, &name).id() == a, is_a, "{name}");
+        forward(&*of(&journal, &name)).await.unwrap();
     }
 }
 
@@ -184,13 +169,11 @@ async fn a_lane_can_begin_some_time_ago() {
         journal.append(page(feed, numbers)).await.unwrap();
         folder.pass(Duration::from_secs(60));
     }
-    journal.close().await;
     let since = |seconds| LaneStart::Since(Duration::from_secs(seconds));
-    let late = |name, seconds| LanePlan { from: since(seconds), ..lane(name) };
-    let lanes = vec![lane("siem"), late("two", 130), late("none", 10), late("all", 9_999)];
-    let journal = folder.open(EmbeddedOptions { lanes, ..folder.options() }).await.unwrap();
-    let backlogs: Vec<u64> = journal.lanes().iter().map(|lane| journal.backlog(lane.id)).collect();
-    assert_eq!(backlogs, [18, 8, 0, 18]);
+    let late = |name, seconds| LanePlan { start: since(seconds), ..lane(name) };
+    let lanes = [lane("siem"), late("two", 130), late("none", 10), late("all", 9_999)];
+    journal.set_lanes(&lanes).await.unwrap();
+    assert_eq!(["siem", "two", "none", "all"].map(|name| of(&journal, name).waiting()), [18, 8, 0, 18]);
 }
 
 /// Guarantee: the counts of a lane survive, as do its marks.
@@ -198,14 +181,13 @@ async fn a_lane_can_begin_some_time_ago() {
 async fn a_lane_is_counted() {
     let folder = Folder::new();
     let journal = folder.open(folder.options()).await.unwrap();
-    let siem = first_lane(&journal);
+    let siem = siem(&journal);
     journal.append(page(open_feed(&journal).await, 0..5)).await.unwrap();
-    let run = journal.reader(siem).next(usize::MAX).await.unwrap();
-    let settlement = journal::Settlement { delivered: 3, filtered: 2, ..settles(siem, &run) };
-    journal.settle(settlement).await.unwrap();
+    let run = next(siem.reader().as_mut(), usize::MAX).await.unwrap();
+    let settlement = journal::Settlement { delivered: 3, filtered: 2, ..settles(&run) };
+    siem.settle(settlement).await.unwrap();
     journal.close().await;
     let journal = folder.open(folder.options()).await.unwrap();
-    let count = journal.count(siem).unwrap();
-    assert_eq!((count.delivered, count.filtered), (3, 2));
-    assert_eq!(journal.count(journal::LaneId(99)), None);
+    let standing = journal.standings().await.unwrap().swap_remove(0);
+    assert_eq!((standing.delivered, standing.filtered, standing.waiting), (3, 2, 0));
 }

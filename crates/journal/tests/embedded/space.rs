@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use journal::{Append, EmbeddedJournal, EmbeddedOptions, FeedId, Journal, JournalError, NewEntry};
 
-use crate::fixture::{DAY, Folder, bytes_on_disk, entry, first_lane, lane, open_feed, page, settles};
+use crate::fixture::{DAY, Folder, bytes_on_disk, entry, lane, next, open_feed, page, settles, siem};
 
 /// A page of about 100 KiB that does not compress.
 fn bulky(feed: FeedId, number: u64) -> Append {
@@ -39,24 +39,24 @@ async fn fill(journal: &EmbeddedJournal, feed: FeedId, from: u64, each: impl Fn(
 
 /// Reads and settles everything there is; returns the numbers of the entries.
 async fn drain(journal: &EmbeddedJournal) -> Vec<u64> {
-    let siem = first_lane(journal);
-    let mut reader = journal.reader(siem);
+    let siem = siem(journal);
+    let mut reader = siem.reader();
     let mut read = Vec::new();
-    while journal.backlog(siem) > 0 {
-        let run = reader.next(100_000).await.expect("the journal is whole");
+    while siem.waiting() > 0 {
+        let run = next(reader.as_mut(), 100_000).await.expect("the journal is whole");
         read.extend(run.entries.iter().map(|entry| entry.key.time.cast_unsigned()));
-        journal.settle(settles(siem, &run)).await.expect("the journal is whole");
+        siem.settle(settles(&run)).await.expect("the journal is whole");
     }
     read
 }
 
 /// Guarantee: the files never take more than `max_size`; what is not settled is never given up for room, what is
-/// settled goes first whatever `keep` says, and the room is told as it changes.
+/// settled goes first whatever `retention` says, and the room is told as it changes.
 #[tokio::test]
 async fn a_full_journal_refuses_pages_until_there_is_room() {
     let folder = Folder::new();
     let max_size = 4 << 20;
-    let journal = folder.open(EmbeddedOptions { max_size, keep: DAY, ..folder.options() }).await.unwrap();
+    let journal = folder.open(EmbeddedOptions { max_size, retention: DAY, ..folder.options() }).await.unwrap();
     let feed = open_feed(&journal).await;
     let mut room = journal.room();
     assert_eq!((room.borrow().max, room.borrow().full_since), (max_size, None));
@@ -74,7 +74,7 @@ async fn a_full_journal_refuses_pages_until_there_is_room() {
     let second = fill(&journal, feed, first, check).await;
     assert!(second > 15, "what was settled made room, although it would have been kept: {second} pages");
     journal.close().await;
-    let journal = folder.open(EmbeddedOptions { max_size, keep: DAY, ..folder.options() }).await.unwrap();
+    let journal = folder.open(EmbeddedOptions { max_size, retention: DAY, ..folder.options() }).await.unwrap();
     assert!(drain(&journal).await.into_iter().eq(first * 10..(first + second) * 10), "nothing is lost");
     check();
 }
@@ -83,7 +83,7 @@ async fn a_full_journal_refuses_pages_until_there_is_room() {
 #[tokio::test]
 async fn settled_entries_go_for_a_page_that_needs_room() {
     let folder = Folder::new();
-    let options = EmbeddedOptions { max_size: 4 << 20, keep: DAY, ..folder.options() };
+    let options = EmbeddedOptions { max_size: 4 << 20, retention: DAY, ..folder.options() };
     let journal = folder.open(options).await.unwrap();
     let feed = open_feed(&journal).await;
     for number in 0..200 {
@@ -137,10 +137,12 @@ impl Drop for SmallDisk {
 }
 
 async fn open_on(disk: &Path) -> Arc<EmbeddedJournal> {
-    let (keep, remember, lanes) = (DAY, 30 * DAY, vec![lane("siem")]);
     // The disk is smaller than what the journal may take, as with a default `max_size` on a small volume.
-    let options = EmbeddedOptions { path: disk.join("journal"), max_size: 4 << 30, keep, remember, lanes };
-    EmbeddedJournal::open(options).await.expect("the journal opens, however full the disk is")
+    let path = disk.join("journal");
+    let options = EmbeddedOptions { path, max_size: 4 << 30, retention: DAY, dedup_window: 30 * DAY };
+    let journal = EmbeddedJournal::open(options).await.expect("the journal opens, however full the disk is");
+    journal.set_lanes(&[lane("siem")]).await.expect("its lanes are set, however full the disk is");
+    journal
 }
 
 /// Guarantee: on a full disk appends are refused as full and nothing else happens: lanes read and settle, that makes

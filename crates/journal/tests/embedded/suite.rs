@@ -1,11 +1,10 @@
 //! The embedded journal against the suite of the contract.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use journal::suite::Harness;
-use journal::{EmbeddedJournal, EmbeddedOptions, Journal, LanePlan};
+use journal::{EmbeddedJournal, Journal};
 
 use crate::fixture::Folder;
 
@@ -24,14 +23,13 @@ impl Harness for CrashImages {
         self.folder = Folder::new();
     }
 
-    async fn open(&mut self, lanes: Vec<LanePlan>) -> Arc<dyn Journal> {
+    async fn open(&mut self) -> Arc<dyn Journal> {
         if let Some(before) = self.open.take() {
             let image = self.folder.image();
             before.close().await;
             self.folder = image;
         }
-        let options = EmbeddedOptions { lanes, keep: Duration::ZERO, ..self.folder.options() };
-        let journal = self.folder.open(options).await.expect("a crash image opens");
+        let journal = self.folder.open_bare(self.folder.options()).await.expect("a crash image opens");
         assert_eq!(journal.damage(), None, "a crash is no damage");
         self.open = Some(Arc::clone(&journal));
         journal

@@ -6,7 +6,7 @@ mod shown;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 
-use journal::{DeadLetterCount, EmbeddedJournal, Journal, StoredDeadLetter};
+use journal::{DeadLetterCount, DeadLetters, EmbeddedJournal, StoredDeadLetter};
 use pipeline_file::plan::Plan;
 
 use self::shown::Shown;
@@ -158,7 +158,7 @@ impl Desk {
     }
 
     fn shown(&self, lane: &DeadLetterCount, letter: &StoredDeadLetter) -> Shown {
-        let tenant_id = &letter.feed.name.tenant_id;
+        let tenant_id = &letter.entry.feed.name.tenant_id;
         let tenant = self.tenants.find(tenant_id).map_or_else(|| tenant_id.clone(), |tenant| tenant.name.to_string());
         Shown::new(&lane.lane.name, tenant, letter)
     }

@@ -24,7 +24,7 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let (stop, stopped) = signal();
     stop_on_signals(stop)?;
     let mode = if args.alerts.is_some() { Mode::Once } else { Mode::Forever };
-    let ended = forward(&plan, mode, &stopped, None).await;
+    let ended = forward(&plan, || Ok(plan.clone()), mode, &stopped, None).await;
     simulator.stop().await.map_err(failed)?;
     match ended {
         // Whoever looked has seen enough: `demo | head`.

@@ -26,7 +26,7 @@ pub(crate) async fn run(cli: Cli, bars: MultiProgress) -> Result<(), Failure> {
         Command::Lanes(command) => lanes::lanes(&plan(&cli)?, command).await,
         Command::Preview(args) => preview::preview(args, || plan(&cli)).await,
         Command::Reload(args) => reload::reload(&plan(&cli)?, args).await,
-        Command::Run(args) => run::run(&plan(&cli)?, args, bars).await,
+        Command::Run(args) => run::run(&file(&cli)?, &plan(&cli)?, args, bars).await,
         Command::Schema => schema::schema(),
         Command::Validate(args) => validate::validate(&file(&cli)?, &plan(&cli)?, args),
     }

@@ -15,6 +15,7 @@ use pipeline_file::{Environment, FileFault};
 use sink::Record;
 use sink_splunk_hec::HecOptions;
 use sink_syslog::{MessageOptions, Transport};
+use tokio::sync::watch;
 use transform::View;
 
 use self::input::Alert;
@@ -133,7 +134,7 @@ impl Wire {
             registry::renderer(sink),
             registry::per(sink),
             OnlyPlan::default(),
-            Arc::new(Tenants::new(plan)),
+            watch::channel(Arc::new(Tenants::new(plan))).1,
         );
         Self { rendering, tenant_id: tenant.tenant_id.clone(), around }
     }
@@ -142,12 +143,12 @@ impl Wire {
     fn records(&mut self, alert: &Alert) -> Vec<Record> {
         const READ: &str = "the input was read as JSON objects, and nothing is filtered out";
         let name = FeedName { tenant_id: self.tenant_id.clone(), source: "preview".to_owned() };
-        let sender = self.rendering.sender(&FeedInfo { name, kind: alert.shape.source_kind().to_owned() });
+        let feed = Arc::new(FeedInfo { name, kind: alert.shape.source_kind().to_owned() });
         let view = View::read(alert.shape, alert.raw.as_bytes()).expect(READ);
         let key = Key { time: view.updated(), id: *view.record_id(&self.tenant_id, false).as_bytes() };
         let bytes = Bytes::copy_from_slice(alert.raw.as_bytes());
-        let entry = Entry { place: Place(0), key, flags: 0, bytes };
-        self.rendering.records(&sender, &entry).expect(READ).collect()
+        let entry = Entry { feed, place: Place(0), key, flags: 0, bytes };
+        self.rendering.records(&entry).expect(READ).collect()
     }
 
     fn bytes(&self, record: &Record) -> Vec<u8> {

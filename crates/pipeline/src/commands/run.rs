@@ -1,5 +1,6 @@
 //! `run`: forward until stopped, or once.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use atp_source::Mode;
@@ -10,13 +11,14 @@ use tokio::time::sleep;
 
 use crate::admin_address::{AdminAddress, Instance};
 use crate::cli::RunArgs;
+use crate::control::{ControlSocket, controls};
 use crate::exit::{Failure, FailureKind};
-use crate::forwarder::Forwarder;
 use crate::progress;
 use crate::signal::{Raise, Signal, signal};
 use crate::status::{Condition, Status};
+use crate::supervisor::Supervisor;
 
-pub(crate) async fn run(plan: &Plan, args: &RunArgs, bars: MultiProgress) -> Result<(), Failure> {
+pub(crate) async fn run(file: &Path, plan: &Plan, args: &RunArgs, bars: MultiProgress) -> Result<(), Failure> {
     let (stop, stopped) = signal();
     stop_on_signals(stop.clone())?;
     if let Some(within) = args.within {
@@ -25,10 +27,11 @@ pub(crate) async fn run(plan: &Plan, args: &RunArgs, bars: MultiProgress) -> Res
             stop.raise();
         });
     }
+    let load = || load(file);
     if !args.once {
-        return forward(plan, Mode::Forever, &stopped, None).await.map(drop);
+        return forward(plan, load, Mode::Forever, &stopped, None).await.map(drop);
     }
-    let status = forward(plan, Mode::Once, &stopped, Some(bars)).await?;
+    let status = forward(plan, load, Mode::Once, &stopped, Some(bars)).await?;
     eprintln!("{}", progress::line(&status));
     report(&status, stopped.is_raised())
 }
@@ -37,18 +40,24 @@ pub(crate) async fn run(plan: &Plan, args: &RunArgs, bars: MultiProgress) -> Res
 /// journal is set aside and the span that waited in it is read again. Not for ever, on a failing disk.
 pub(crate) async fn forward(
     plan: &Plan,
+    load: impl Fn() -> Result<Plan, Failure>,
     mode: Mode,
     stopped: &Signal,
     bars: Option<MultiProgress>,
 ) -> Result<Arc<Status>, Failure> {
     let admin = AdminAddress::open(plan.admin).await?;
+    let (controls, mut requests) = controls();
+    controls.clone().reload_on_hangup()?;
     for damages in 0.. {
-        let forwarder = Forwarder::build(plan, mode).await?;
-        let status = forwarder.status();
-        admin.show(Some(Instance { journal: forwarder.journal(), status: Arc::clone(&status) }));
+        let mut supervisor = Supervisor::build(plan, mode).await?;
+        let socket = ControlSocket::open(&plan.journal.path, controls.clone());
+        let status = supervisor.status();
+        admin.show(Some(Instance { journal: supervisor.journal(), status: Arc::clone(&status) }));
         let progress = bars.clone().map(|bars| tokio::spawn(progress::show(Arc::clone(&status), bars)));
-        let ended = forwarder.run(stopped.clone()).await;
+        let ended = supervisor.run(stopped.clone(), &load, &mut requests).await;
         admin.show(None);
+        socket.close().await;
+        supervisor.close().await;
         if let Some(progress) = progress {
             progress.abort();
         }
@@ -62,16 +71,23 @@ pub(crate) async fn forward(
     unreachable!("the last attempt is returned whatever came of it")
 }
 
+/// The file as it is now.
+fn load(file: &Path) -> Result<Plan, Failure> {
+    pipeline_file::load(file).map_err(|faults| Failure::new(FailureKind::FileWrong, faults.to_string()))
+}
+
 /// Exit code 3 where something is halted or was cut short.
 pub(crate) fn report(status: &Status, cut_short: bool) -> Result<(), Failure> {
     let conditions = status
-        .feeds
-        .iter()
-        .map(|feed| ("feed", &feed.name, feed.condition.get()))
-        .chain(status.lanes.iter().map(|lane| ("sink", &lane.name, lane.condition.get())));
+        .feeds()
+        .into_iter()
+        .map(|feed| ("feed", feed.name.clone(), feed.condition.get()))
+        .chain(status.lanes().into_iter().map(|lane| ("sink", lane.name.clone(), lane.condition.get())));
     let mut sentences: Vec<String> = conditions
         .filter_map(|(what, name, condition)| match condition {
-            Condition::Halted(sentence) => Some(format!("{what} {name} is halted: {sentence}")),
+            Condition::Halted(sentence) | Condition::TooManyDeadLetters(sentence) => {
+                Some(format!("{what} {name} is halted: {sentence}"))
+            }
             Condition::Waiting(sentence) if cut_short => Some(format!("{what} {name} was waiting: {sentence}")),
             _ => None,
         })
@@ -79,7 +95,7 @@ pub(crate) fn report(status: &Status, cut_short: bool) -> Result<(), Failure> {
     if cut_short {
         sentences.push("the run was ended before all was delivered; the rest stays in the journal".to_owned());
     }
-    for feed in &status.feeds {
+    for feed in status.feeds() {
         for owed in feed.owed.get() {
             eprintln!("feed {}: owed: {owed}", feed.name);
         }

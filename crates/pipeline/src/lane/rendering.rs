@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use journal::{Entry, FeedInfo};
 use pipeline_file::plan::{MinSeverity, OnlyPlan};
 use sink::Record;
+use tokio::sync::watch;
 use transform::{Origin, RecordId, Rendered, Renderer, Severity, Shape};
 
-use crate::lane::window::End;
+use crate::lane::delivery::End;
 use crate::tenants::{Tenant, Tenants};
 
 /// Turns entries into records.
@@ -17,7 +18,9 @@ pub(crate) struct Rendering {
     renderer: Renderer,
     per: Per,
     only: OnlyPlan,
-    tenants: Arc<Tenants>,
+    tenants: watch::Receiver<Arc<Tenants>>,
+    /// Whose the last entry was: the next one usually is of the same feed.
+    sender: Option<(Arc<FeedInfo>, Arc<Sender>)>,
     scratch: Vec<u8>,
     /// What is rendered next stands in here. Records share their memory, a block at a time.
     block: BytesMut,
@@ -35,8 +38,8 @@ pub(crate) enum Per {
     Evidence,
 }
 
-/// What all entries of a run have in common.
-pub(crate) struct Sender {
+/// What all entries of a feed have in common.
+struct Sender {
     tenant: Arc<Tenant>,
     shape: Option<Shape>,
     taken: Taken,
@@ -52,14 +55,29 @@ enum Taken {
 }
 
 impl Rendering {
-    pub(crate) fn new(renderer: Renderer, per: Per, only: OnlyPlan, tenants: Arc<Tenants>) -> Self {
+    pub(crate) fn new(renderer: Renderer, per: Per, only: OnlyPlan, tenants: watch::Receiver<Arc<Tenants>>) -> Self {
         let block = BytesMut::with_capacity(BLOCK);
-        Self { renderer, per, only, tenants, scratch: Vec::new(), block, records: Vec::new() }
+        Self { renderer, per, only, tenants, sender: None, scratch: Vec::new(), block, records: Vec::new() }
     }
 
-    /// Looks up, once for a run, who sent its entries.
-    pub(crate) fn sender(&self, feed: &FeedInfo) -> Sender {
-        let known = self.tenants.find(&feed.name.tenant_id);
+    /// Who sent an entry: looked up once for entries of one feed that follow each other.
+    fn sender(&mut self, feed: &Arc<FeedInfo>) -> Arc<Sender> {
+        // Tenants may change while the lane runs.
+        let is_current = !self.tenants.has_changed().unwrap_or(false);
+        if let Some((of, sender)) = &self.sender
+            && is_current
+            && Arc::ptr_eq(of, feed)
+        {
+            return Arc::clone(sender);
+        }
+        let tenants = Arc::clone(&self.tenants.borrow_and_update());
+        let sender = Arc::new(self.look_up(feed, &tenants));
+        self.sender = Some((Arc::clone(feed), Arc::clone(&sender)));
+        sender
+    }
+
+    fn look_up(&self, feed: &FeedInfo, tenants: &Tenants) -> Sender {
+        let known = tenants.find(&feed.name.tenant_id);
         let taken = match &known {
             Some(tenant) if self.only.takes_tenant(&tenant.name, &tenant.labels) => Taken::Yes,
             None if self.only.tenants.is_empty() => Taken::Yes,
@@ -71,12 +89,9 @@ impl Rendering {
     }
 
     /// The records for an entry, at least one, or how the entry ends without any.
-    pub(crate) fn records(
-        &mut self,
-        sender: &Sender,
-        entry: &Entry,
-    ) -> Result<impl ExactSizeIterator<Item = Record>, End> {
-        let shape = self.admit(sender, entry)?;
+    pub(crate) fn records(&mut self, entry: &Entry) -> Result<impl ExactSizeIterator<Item = Record>, End> {
+        let sender = self.sender(&entry.feed);
+        let shape = self.admit(&sender, entry)?;
         let origin = Origin {
             tenant_id: &sender.tenant.id,
             tenant_name: &sender.tenant.name,

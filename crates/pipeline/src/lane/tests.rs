@@ -7,15 +7,19 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fault::Reach;
 use journal::{
-    Append, EmbeddedJournal, EmbeddedOptions, FeedId, FeedName, Key, LanePlan, LaneStart, NewEntry, QueueKind,
+    Append, EmbeddedJournal, EmbeddedOptions, FeedId, FeedName, Journal, Key, LanePlan, LaneStart, NewEntry, Takes,
+    Target,
 };
 use pipeline_file::plan::{MinSeverity, OnlyPlan, TenantPattern};
-use sink::{Batch, Fate, Fates, Limits, Word};
+use sink::{Answer, Batch, Fate, Fates, Limits, Word};
+use tokio::sync::watch;
 use transform::{Envelope, Renderer};
 
 use super::*;
 use crate::signal::{Raise, signal};
+use crate::status::Condition;
 use crate::tenants::Tenants;
 
 const TENANT: &str = "a839b112-1253-6432-9bf6-94542403f21c";
@@ -34,6 +38,12 @@ enum Reply {
 struct Receiver {
     replies: VecDeque<Reply>,
     arrived: Vec<String>,
+    /// Whatever is of this tenant has nowhere to go.
+    missing: Option<String>,
+    /// It does not come back from a flush.
+    hangs: bool,
+    /// It is not there when it is asked.
+    is_down: bool,
 }
 
 struct Scripted {
@@ -64,7 +74,17 @@ impl Sink for Scripted {
                 let fate = |(index, _)| if index == nth { Fate::Refused("too spicy".into()) } else { Fate::Settled };
                 Fates::Each(batch.records.iter().enumerate().map(fate).collect())
             }
-            Some(Reply::SettleWhenFlushed) | None => Fates::Settled,
+            Some(Reply::SettleWhenFlushed) | None => match destination.missing.clone() {
+                None => Fates::Settled,
+                Some(missing) => {
+                    let fault = || Fault::halt("no such topic").advise("Make it.").reaching(Reach::Queue);
+                    let fate = |record: &sink::Record| match *record.tenant == *missing {
+                        true => Fate::Open(fault()),
+                        false => Fate::Settled,
+                    };
+                    Fates::Each(batch.records.iter().map(fate).collect())
+                }
+            },
         };
         let settled = |index: usize| match &fates {
             Fates::Settled => true,
@@ -86,11 +106,17 @@ impl Sink for Scripted {
     }
 
     async fn flush(&mut self) {
+        if self.destination.lock().unwrap_or_else(PoisonError::into_inner).hangs {
+            std::future::pending::<()>().await;
+        }
         self.answers.append(&mut self.unflushed);
     }
 
     async fn probe(&mut self) -> Result<(), Fault> {
-        Ok(())
+        match self.destination.lock().unwrap_or_else(PoisonError::into_inner).is_down {
+            true => Err(Fault::retry("connection refused")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -113,15 +139,16 @@ impl Setting {
         let journal = EmbeddedJournal::open(EmbeddedOptions {
             path: folder.path().join("data"),
             max_size: 1 << 30,
-            keep: Duration::from_secs(3_600),
-            remember: Duration::from_secs(86_400),
-            lanes: vec![LanePlan { name: "siem".into(), was: None, from: LaneStart::Now }],
+            retention: Duration::from_secs(3_600),
+            dedup_window: Duration::from_secs(86_400),
         })
         .await
         .unwrap();
+        let lane = LanePlan { name: "siem".into(), renamed_from: None, start: LaneStart::Now, takes: Takes::all() };
+        journal.set_lanes(&[lane]).await.unwrap();
         let name = FeedName { tenant_id: TENANT.into(), source: "alerts".into() };
         let feed = journal.open_feed(&name, "mde_alerts").await.unwrap().id;
-        let destination = Receiver { replies: replies.into_iter().collect(), arrived: Vec::new() };
+        let destination = Receiver { replies: replies.into_iter().collect(), ..Receiver::default() };
         let setting = Self {
             _folder: folder,
             journal,
@@ -140,7 +167,7 @@ impl Setting {
 
     async fn append(&self, entries: Vec<NewEntry>) {
         let checkpoints = vec![("live".to_owned(), b"1".to_vec())];
-        let page = Append { feed: self.feed, queue: QueueKind::Live, entries, checkpoints, reread: false };
+        let page = Append { feed: self.feed, to: Target::Live, entries, checkpoints, reread: false, server_time: None };
         self.journal.append(page).await.unwrap();
     }
 
@@ -153,12 +180,16 @@ impl Setting {
     }
 
     fn lane_into(&self, sink: Box<dyn Sink>) -> Lane {
-        let id = self.journal.lanes()[0].id;
-        let tenants = Arc::new(Tenants::default());
+        let tenants = watch::channel(Arc::new(Tenants::default())).1;
         let rendering = Rendering::new(Renderer::json(Envelope::None), self.per, self.only.clone(), tenants);
         let max_dead_letters = self.max_dead_letters;
         let destination = super::Destination { sink, rate: None, one_reader: false, max_dead_letters };
-        Lane::new(id, self.journal.clone(), rendering, destination, Arc::clone(&self.status), self.drain.1.clone())
+        let journal = LaneParts {
+            lane: self.journal_lane(),
+            dead_letters: self.journal.clone(),
+            identity: self.journal.identity(),
+        };
+        Lane::new(journal, rendering, destination, Arc::clone(&self.status), self.drain.1.clone())
     }
 
     async fn drained(&self) -> LaneEnd {
@@ -171,8 +202,12 @@ impl Setting {
         self.destination.lock().unwrap().arrived.clone()
     }
 
+    fn journal_lane(&self) -> Arc<dyn LaneJournal> {
+        self.journal.lane("siem").unwrap()
+    }
+
     fn backlog(&self) -> u64 {
-        self.journal.backlog(self.journal.lanes()[0].id)
+        self.journal_lane().waiting()
     }
 }
 
@@ -220,28 +255,13 @@ async fn a_lane_at_its_end_flushes_its_sink() {
     assert_eq!((setting.arrived(), setting.backlog()), (numbers(0..15), 0));
 }
 
-/// Guarantee: however many batches one lost connection leaves open, the lane waits as for one failure; the next failure
-/// after a new attempt is another.
-#[tokio::test]
-async fn batches_that_fail_together_are_one_failure() {
-    let setting = Setting::new(0, []).await;
-    let mut lane = setting.lane();
-    for _ in 0..50 {
-        lane.hold_back(&Fault::retry("the connection is lost"));
-    }
-    assert_eq!(lane.waits.attempts(), 1);
-    lane.failing = false;
-    lane.hold_back(&Fault::retry("the connection is lost"));
-    assert_eq!(lane.waits.attempts(), 2);
-}
-
 /// Guarantee: a refused record is a dead letter with its reason; its neighbours arrive and the marks move on.
 #[tokio::test]
 async fn a_refused_record_is_set_aside_alone() {
     let setting = Setting::new(30, [Reply::Refuse(3)]).await;
     assert_eq!(setting.drained().await, LaneEnd::Drained);
     assert_eq!(setting.arrived(), numbers((0..30).filter(|number| *number != 3)));
-    let lane = setting.journal.lanes()[0].id;
+    let lane = setting.journal_lane().id();
     let letters = setting.journal.dead_letters(lane, 0, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!((letters[0].reason.as_str(), letters[0].entry.place.0), ("too spicy", 3));
@@ -312,7 +332,7 @@ async fn an_alert_of_several_records_ends_once() {
     };
     let entries = (0..3).map(with_evidence).collect();
     let checkpoints = vec![("live".to_owned(), b"2".to_vec())];
-    let append = Append { feed, queue: QueueKind::Live, entries, checkpoints, reread: false };
+    let append = Append { feed, to: Target::Live, entries, checkpoints, reread: false, server_time: None };
     setting.journal.append(append).await.unwrap();
     assert_eq!(setting.drained().await, LaneEnd::Drained);
     assert_eq!(setting.arrived(), numbers([0, 0, 1, 1, 1, 2, 2, 2]));
@@ -329,7 +349,11 @@ async fn an_alert_with_two_lists_of_evidence_goes_out() {
     let json = r#"{"id":"da7","evidence":[{"entityType":"File"}],"evidence":[]}"#;
     let entries = vec![NewEntry { bytes: Bytes::from(json), ..entry(7) }];
     let checkpoints = vec![("live".to_owned(), b"2".to_vec())];
-    setting.journal.append(Append { feed, queue: QueueKind::Live, entries, checkpoints, reread: false }).await.unwrap();
+    setting
+        .journal
+        .append(Append { feed, to: Target::Live, entries, checkpoints, reread: false, server_time: None })
+        .await
+        .unwrap();
     assert_eq!(setting.drained().await, LaneEnd::Drained);
     assert_eq!((setting.arrived(), setting.backlog()), (numbers([7]), 0));
 }
@@ -353,19 +377,6 @@ async fn a_tenant_that_has_left_the_file_is_set_aside_by_a_filter_of_tenants() {
     assert_eq!((setting.arrived().len(), setting.status.dead_letters.get(), setting.backlog()), (0, 20, 0));
 }
 
-/// Guarantee: requeued entries go out again, and a lane that drains waits for them.
-#[tokio::test]
-async fn requeued_entries_go_out_again() {
-    let setting = Setting::new(10, []).await;
-    let lane = setting.journal.lanes()[0].id;
-    let queue = setting.journal.reader(lane).next(1).await.unwrap().queue;
-    assert_eq!(setting.drained().await, LaneEnd::Drained);
-    let again = [2, 5].map(|place| EntryRef { queue, place: journal::Place(place) });
-    assert_eq!(setting.journal.requeue(lane, &again).await.unwrap(), 2);
-    assert_eq!(setting.drained().await, LaneEnd::Drained);
-    assert_eq!(setting.arrived().split_off(10), numbers([2, 5]));
-}
-
 /// Guarantee: a lane with as many dead letters as it may have sends nothing more and says what to do; letters that are
 /// replayed or dropped let it go on, and what is refused again is a dead letter again.
 #[tokio::test]
@@ -374,14 +385,14 @@ async fn a_lane_with_too_many_dead_letters_needs_a_person() {
     let mut setting = Setting::new(100, refusals).await;
     setting.max_dead_letters = 3;
     assert_eq!(setting.drained().await, LaneEnd::Halted);
-    let Condition::Halted(sentence) = setting.status.condition.get() else { panic!("the lane is halted") };
+    let Condition::TooManyDeadLetters(sentence) = setting.status.condition.get() else { panic!("the lane is halted") };
     assert!(sentence.contains("dead-letters list --sink") && sentence.contains("`max_dead_letters`"), "{sentence}");
     let arrived = setting.arrived().len();
     assert!(arrived < 97, "{arrived} arrived behind the limit");
     assert_eq!(setting.drained().await, LaneEnd::Halted, "a new start changes nothing");
     assert_eq!(setting.arrived().len(), arrived);
 
-    let lane = setting.journal.lanes()[0].id;
+    let lane = setting.journal_lane().id();
     let letters = setting.journal.dead_letters(lane, 0, 9).await.unwrap();
     let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
     assert_eq!(setting.journal.replay(lane, &ids).await.unwrap(), 3);
@@ -390,5 +401,88 @@ async fn a_lane_with_too_many_dead_letters_needs_a_person() {
     assert_eq!(setting.drained().await, LaneEnd::Drained);
     assert_eq!((setting.arrived().len(), setting.backlog()), (99, 0));
     let left = setting.journal.dead_letters(lane, 0, 9).await.unwrap();
-    assert_eq!(left.iter().map(|letter| letter.id).collect::<Vec<_>>(), [ids[1]]);
+    assert_eq!(left.len(), 1, "what was replayed has gone, what was refused is another");
+}
+
+/// Scenario: alerts of two tenants; what one of them is to be sent to is not there. Guarantee: that tenant's alerts wait,
+/// the other's arrive; a run that drains ends and says what a person must do; mended, the rest arrives, in order, once.
+#[tokio::test]
+async fn a_fault_of_one_tenant_costs_no_other() {
+    let setting = Setting::new(30, []).await;
+    let name = FeedName { tenant_id: "another".into(), source: "alerts".into() };
+    let feed = setting.journal.open_feed(&name, "mde_alerts").await.unwrap().id;
+    let checkpoints = vec![("live".to_owned(), b"2".to_vec())];
+    let entries = (100..130).map(entry).collect();
+    let page = Append { feed, to: Target::Live, entries, checkpoints, reread: false, server_time: None };
+    setting.journal.append(page).await.unwrap();
+    setting.destination.lock().unwrap().missing = Some("another".into());
+    assert_eq!(setting.drained().await, LaneEnd::Halted);
+    assert_eq!((setting.arrived(), setting.backlog()), (numbers(0..30), 30));
+    let Condition::Halted(sentence) = setting.status.condition.get() else { panic!("a person must act") };
+    assert!(sentence.contains("no such topic"), "{sentence}");
+
+    setting.destination.lock().unwrap().missing = None;
+    assert_eq!(setting.drained().await, LaneEnd::Drained);
+    assert_eq!((setting.arrived().split_off(30), setting.backlog()), (numbers(100..130), 0));
+}
+
+/// Scenario: the same while the lane runs. Guarantee: once it is mended, the waiting alerts go out by themselves, and what
+/// came meanwhile behind them, in order, once.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_mended_goes_on_by_itself() {
+    let setting = Setting::new(25, []).await;
+    setting.destination.lock().unwrap().missing = Some(TENANT.into());
+    let running = tokio::spawn(setting.lane().run(setting.stop.1.clone()));
+    while !setting.status.condition.get().is_halted() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    setting.append((25..60).map(entry).collect()).await;
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    assert!(setting.arrived().is_empty());
+    setting.destination.lock().unwrap().missing = None;
+    while setting.backlog() > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(setting.arrived(), numbers(0..60));
+    assert_eq!(setting.status.condition.get(), Condition::Running);
+    setting.stop.0.raise();
+    assert_eq!(running.await.unwrap().unwrap(), LaneEnd::Stopped);
+}
+
+/// Guarantee: a sink that never comes back from a flush, and one that never answers, cost the lane a bounded time; what they
+/// had goes out again by the next.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_hangs_does_not_hold_the_lane() {
+    let mut setting = Setting::new(20, [Reply::NeverAnswer, Reply::NeverAnswer]).await;
+    setting.destination.lock().unwrap().hangs = true;
+    let running = tokio::spawn(setting.lane().run(setting.stop.1.clone()));
+    while !setting.destination.lock().unwrap().replies.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    setting.stop.0.raise();
+    let ended = timeout(Duration::from_secs(3_600), running).await.expect("it ends").unwrap();
+    assert_eq!((ended.unwrap(), setting.backlog()), (LaneEnd::Stopped, 20));
+    setting.stop = signal();
+    setting.destination.lock().unwrap().hangs = false;
+    setting.drain.0.raise();
+    // The clock is paused and the journal's threads are not: no time limit here.
+    assert_eq!(setting.lane().run(setting.stop.1.clone()).await.unwrap(), LaneEnd::Drained);
+    assert_eq!(setting.arrived(), numbers(0..20));
+}
+
+/// Guarantee: a destination that is not there is told at once, with nothing to send, and told to be back when it is.
+#[tokio::test(start_paused = true)]
+async fn a_destination_is_asked_at_the_start() {
+    let setting = Setting::new(0, []).await;
+    setting.destination.lock().unwrap().is_down = true;
+    let running = tokio::spawn(setting.lane().run(setting.stop.1.clone()));
+    while !matches!(setting.status.condition.get(), Condition::Waiting(_)) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    setting.destination.lock().unwrap().is_down = false;
+    while setting.status.condition.get() != Condition::Running {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    setting.stop.0.raise();
+    running.await.unwrap().unwrap();
 }

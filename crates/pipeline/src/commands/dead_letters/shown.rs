@@ -28,7 +28,7 @@ impl Shown {
             number: letter.id,
             sink: sink.to_owned(),
             tenant,
-            source: letter.feed.name.source.clone(),
+            source: letter.entry.feed.name.source.clone(),
             set_aside: set_aside.to_rfc3339_opts(SecondsFormat::Secs, true),
             updated: time(letter.entry.key.time).to_rfc3339_opts(SecondsFormat::Millis, true),
             record_id: letter.entry.key.id.iter().map(|byte| format!("{byte:02x}")).collect(),

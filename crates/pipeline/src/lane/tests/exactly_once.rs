@@ -6,6 +6,7 @@ use sink::{Mark, Record};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::lane::delivery::Ticket;
 
 /// A destination that keeps a batch whole or not at all.
 #[derive(Default)]
@@ -163,7 +164,7 @@ async fn every_record_is_written_once() {
         let expected: Vec<String> = (0..60).flat_map(pieces).filter(|name| !spicy(name)).collect();
         assert_eq!(ledger.lock().unwrap().arrived, expected, "seed {seed}");
 
-        let lane = setting.journal.lanes()[0].id;
+        let lane = setting.journal_lane().id();
         let letters = setting.journal.dead_letters(lane, 0, 99).await.unwrap();
         let refused: Vec<u32> = (0..60).filter(|alert| pieces(*alert).any(|name| spicy(&name))).collect();
         let kept = |letter: &journal::StoredDeadLetter| alert_number(&letter.entry.bytes).parse().unwrap();
@@ -190,12 +191,14 @@ async fn every_record_is_written_once() {
 #[tokio::test]
 async fn marks_count_for_the_entries_that_they_name() {
     let setting = Setting::new(20, []).await;
-    let queue = setting.journal.reader(setting.journal.lanes()[0].id).next(1).await.unwrap().queue;
+    let lane = setting.journal_lane();
+    let Taken::Run(run) = lane.reader().next(1).await.unwrap() else { panic!("nothing is revoked here") };
     for (place, id, foreign) in [(19, entry(19).key.id, 0), (19, [9; 16], 1), (20, entry(20).key.id, 1)] {
-        let place = EntryRef { queue, place: journal::Place(place) };
-        let (marks, _) = Marks::adopt(&*setting.journal, &[]).await.unwrap();
-        let kept = marks.of_batch(&[Ticket::whole(place, false, id)]);
-        assert_eq!(Marks::adopt(&*setting.journal, &kept).await.unwrap().1, foreign, "{place:?}");
+        let entry = EntryRef { queue: run.queue, place: journal::Place(place) };
+        let identity = setting.journal.identity();
+        let (marks, _) = Marks::adopt(&*lane, identity, &[]).await.unwrap();
+        let kept = marks.of_batch(&[Ticket { entry, part: 0, is_last: true, id }]);
+        assert_eq!(Marks::adopt(&*lane, identity, &kept).await.unwrap().1, foreign, "{place:?}");
     }
 }
 

@@ -3,26 +3,25 @@
 
 use std::time::Duration;
 
-use journal::{DeadLetterCount, LaneId};
+use journal::DeadLetterCount;
 
-/// The dead letters of a lane, and how many it may have.
+/// How many dead letters a lane has, and how many it may have.
 #[derive(Debug)]
-pub(crate) struct Letters {
+pub(crate) struct DeadLetterLimit {
     /// Those that do not wait to be replayed.
     kept: u64,
     most: u64,
 }
 
-impl Letters {
+impl DeadLetterLimit {
     pub(crate) fn new(most: u64) -> Self {
         Self { kept: 0, most }
     }
 
     /// Takes over what the journal says.
-    pub(crate) fn count(&mut self, lane: LaneId, counts: &[DeadLetterCount]) {
-        let count = counts.iter().find(|count| count.lane.id == lane);
+    pub(crate) fn count(&mut self, count: &DeadLetterCount) {
         // Those that are replayed are on their way out: a lane that stopped for them could never send them.
-        self.kept = count.map_or(0, |count| count.kept.saturating_sub(count.replaying));
+        self.kept = count.kept.saturating_sub(count.replaying);
     }
 
     /// Counts one more. Says whether the lane has as many as it may have by this one.
@@ -51,26 +50,26 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use journal::Lane;
+    use journal::{Lane, LaneId};
 
     use super::*;
 
-    /// Guarantee: what is replayed makes room, what is refused again takes it, and no other lane's letters count.
+    /// Guarantee: what is replayed makes room, what is refused again takes it.
     #[test]
     fn letters_that_are_replayed_make_room() {
-        let count = |id, kept, replaying| DeadLetterCount {
-            lane: Lane { id: LaneId(id), name: String::new() },
+        let count = |kept, replaying| DeadLetterCount {
+            lane: Lane { id: LaneId(1), name: String::new() },
             in_plan: true,
             kept,
             replaying,
         };
-        let mut letters = Letters::new(3);
-        letters.count(LaneId(1), &[count(0, 9, 0), count(1, 2, 0)]);
-        assert!(!letters.is_full());
-        assert!(letters.add(), "the third is the last");
-        assert!(!letters.add(), "it is said once");
-        assert!(letters.is_full());
-        letters.count(LaneId(1), &[count(1, 4, 2)]);
-        assert!(!letters.is_full());
+        let mut limit = DeadLetterLimit::new(3);
+        limit.count(&count(2, 0));
+        assert!(!limit.is_full());
+        assert!(limit.add(), "the third is the last");
+        assert!(!limit.add(), "it is said once");
+        assert!(limit.is_full());
+        limit.count(&count(4, 2));
+        assert!(!limit.is_full());
     }
 }

@@ -1,12 +1,13 @@
 //! Rendered records on their way out: what is being filled, what may be sent, what waits for its answer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use fault::{Fault, Verdict};
+use fault::{Fault, Reach, Verdict};
+use journal::QueueId;
 use sink::{Answer, Batch, BatchId, Fate, Fates, Limits, Record};
 
-use crate::lane::window::{End, Ticket};
+use super::window::{End, Ticket};
 
 /// Records that go out together, and the entries that they stand for.
 #[derive(Debug)]
@@ -23,7 +24,8 @@ pub(crate) struct Parcel {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     limits: Limits,
-    filling: Vec<(Ticket, Record)>,
+    filling: Vec<Ticket>,
+    filling_records: Vec<Record>,
     filling_bytes: usize,
     ready: VecDeque<Parcel>,
     outstanding: BTreeMap<BatchId, Parcel>,
@@ -39,6 +41,7 @@ impl Outbox {
         Self {
             limits,
             filling: Vec::new(),
+            filling_records: Vec::new(),
             filling_bytes: 0,
             ready: VecDeque::new(),
             outstanding: BTreeMap::new(),
@@ -75,7 +78,8 @@ impl Outbox {
             self.close_filling();
         }
         self.filling_bytes += record.payload.len();
-        self.filling.push((ticket, record));
+        self.filling.push(ticket);
+        self.filling_records.push(record);
     }
 
     /// The next parcel of at most `records` records, where one may be sent.
@@ -120,20 +124,51 @@ impl Outbox {
         self.outstanding.remove(&id);
     }
 
-    /// Hears an answer: returns the entries that have ended, and the fault that keeps the others open.
-    pub(crate) fn hear(&mut self, answer: Answer) -> (Vec<(Ticket, End)>, Option<Fault>) {
-        let Some(parcel) = self.outstanding.remove(&answer.batch) else {
-            tracing::error!(batch = answer.batch.0, "a sink answered a batch that is not outstanding");
-            return (Vec::new(), None);
-        };
-        let Judged { mut ended, open, fault } = parcel.judge(answer.fates);
+    /// Hears an answer: what has ended, and what keeps the others open.
+    pub(crate) fn hear(&mut self, answer: Answer, is_held: impl Fn(QueueId) -> bool) -> Heard {
+        let Some(parcel) = self.outstanding.remove(&answer.batch) else { return Heard::default() };
+        let Judged { mut ended, open, fault, held } = parcel.judge(answer.fates);
+        // What is open of a queue that is held back goes nowhere: it is read again.
+        let newly: HashSet<QueueId> = held.iter().map(|(queue, _)| *queue).collect();
+        let open = open.and_then(|open| open.without(|queue| is_held(queue) || newly.contains(&queue)));
         if let (Some(open), Some(fault)) = (open, &fault) {
             ended.extend(self.fail(answer.batch, open, fault));
+        }
+        for queue in newly {
+            self.drop_queue(queue);
         }
         // A batch that was rejected goes in halves at once, with what was left open behind it: there is nothing to wait for.
         let fault = fault.filter(|fault| fault.verdict() != Verdict::Reject && !self.halves);
         self.send_failed_again();
-        (ended, fault)
+        Heard { ended, fault, held }
+    }
+
+    /// Drops the records of a queue that are not outstanding.
+    pub(crate) fn drop_queue(&mut self, queue: QueueId) {
+        let is_other = |ticket: &Ticket| ticket.entry.queue != queue;
+        if !self.filling.iter().all(is_other) {
+            let mut kept = self.filling.iter().map(is_other);
+            self.filling_records.retain(|_| kept.next().unwrap_or(true));
+            self.filling.retain(is_other);
+            self.filling_bytes = self.filling_records.iter().map(|record| record.payload.len()).sum();
+        }
+        let without = |parcel: Parcel| parcel.without(|of| of == queue);
+        self.ready = std::mem::take(&mut self.ready).into_iter().filter_map(without).collect();
+        for parcels in self.failed.values_mut() {
+            *parcels = std::mem::take(parcels).into_iter().filter_map(without).collect();
+        }
+        self.failed.retain(|_, parcels| !parcels.is_empty());
+    }
+
+    /// How many records an outstanding batch has.
+    pub(crate) fn records_of(&self, batch: BatchId) -> usize {
+        self.outstanding.get(&batch).map_or(0, Parcel::len)
+    }
+
+    /// Whether records of a queue are outstanding.
+    pub(crate) fn has_outstanding_of(&self, queue: QueueId) -> bool {
+        let tickets = self.outstanding.values().flat_map(Parcel::tickets);
+        tickets.into_iter().any(|ticket| ticket.entry.queue == queue)
     }
 
     fn fail(&mut self, id: BatchId, parcel: Parcel, fault: &Fault) -> Option<(Ticket, End)> {
@@ -165,11 +200,14 @@ impl Outbox {
     }
 
     fn close_filling(&mut self) {
-        let (tickets, records): (Vec<_>, Vec<_>) = self.filling.drain(..).unzip();
+        let tickets = std::mem::replace(&mut self.filling, Vec::with_capacity(self.limits.records.min(FILLING)));
         self.filling_bytes = 0;
-        self.ready.push_back(Parcel { tickets, records: records.into() });
+        self.ready.push_back(Parcel { tickets, records: self.filling_records.drain(..).collect() });
     }
 }
+
+/// How many records are made room for before there are any.
+const FILLING: usize = 1_024;
 
 impl Parcel {
     pub(crate) fn tickets(&self) -> &[Ticket] {
@@ -186,17 +224,27 @@ impl Parcel {
         (part(first, records), part(rest, rest_records))
     }
 
+    /// The parcel without the records of some queues; `None` where nothing is left.
+    fn without(self, is_out: impl Fn(QueueId) -> bool) -> Option<Self> {
+        if !self.tickets.iter().any(|ticket| is_out(ticket.entry.queue)) {
+            return Some(self);
+        }
+        let pairs = self.tickets.into_iter().zip(self.records.iter().cloned());
+        let (tickets, records): (Vec<_>, Vec<_>) = pairs.filter(|(ticket, _)| !is_out(ticket.entry.queue)).unzip();
+        (!tickets.is_empty()).then(|| Self { tickets, records: records.into() })
+    }
+
     /// Sorts the records by their fates.
     fn judge(self, fates: Fates) -> Judged {
         let fates = match fates {
             Fates::Settled => {
                 let ended = self.tickets.into_iter().map(|ticket| (ticket, End::Delivered)).collect();
-                return Judged { ended, open: None, fault: None };
+                return Judged { ended, ..Judged::default() };
             }
-            Fates::Open(fault) => return Judged { ended: Vec::new(), open: Some(self), fault: Some(fault) },
+            Fates::Open(fault) => return Judged { open: Some(self), fault: Some(fault), ..Judged::default() },
             Fates::Each(fates) => fates,
         };
-        let mut judged = Judged { ended: Vec::with_capacity(self.tickets.len()), open: None, fault: None };
+        let mut judged = Judged { ended: Vec::with_capacity(self.tickets.len()), ..Judged::default() };
         let mut open = (Vec::new(), Vec::new());
         let mut fates = fates.into_iter();
         for (ticket, record) in self.tickets.into_iter().zip(self.records.iter()) {
@@ -206,6 +254,7 @@ impl Parcel {
                 Fate::Open(fault) if fault.verdict() == Verdict::Reject => {
                     judged.ended.push((ticket, End::SetAside(format!("{fault:#}"))));
                 }
+                Fate::Open(fault) if fault.reach() == Reach::Queue => judged.held.push((ticket.entry.queue, fault)),
                 Fate::Open(fault) => {
                     open.0.push(ticket);
                     open.1.push(record.clone());
@@ -219,11 +268,25 @@ impl Parcel {
 }
 
 /// What became of the records of a parcel.
+#[derive(Default)]
 struct Judged {
     ended: Vec<(Ticket, End)>,
     open: Option<Parcel>,
     /// The first fault that keeps records open.
     fault: Option<Fault>,
+    /// The queues that a fault holds back, and no other.
+    held: Vec<(QueueId, Fault)>,
+}
+
+/// What is known by an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// The records that have ended.
+    pub(crate) ended: Vec<(Ticket, End)>,
+    /// What keeps others open, wherever they are of.
+    pub(crate) fault: Option<Fault>,
+    /// What holds queues back. Their records that were open are not here any more.
+    pub(crate) held: Vec<(QueueId, Fault)>,
 }
 
 /// A fate that is missing is no outcome: the record goes again.
@@ -241,7 +304,8 @@ mod tests {
     const LIMITS: Limits = Limits { records: 4, bytes: 100, outstanding: 2 };
 
     fn ticket(place: u64) -> Ticket {
-        Ticket::whole(EntryRef { queue: QueueId(0), place: Place(place) }, false, [0; 16])
+        let entry = EntryRef { queue: QueueId(u32::from(place >= 100)), place: Place(place) };
+        Ticket { entry, part: 0, is_last: true, id: [0; 16] }
     }
 
     fn outbox(places: std::ops::Range<u64>) -> Outbox {
@@ -262,8 +326,26 @@ mod tests {
         Some((id, places))
     }
 
-    fn answer(batch: BatchId, fates: Fates) -> Answer {
-        Answer { batch, fates, ease: None }
+    fn hear(outbox: &mut Outbox, batch: BatchId, fates: Fates) -> Heard {
+        outbox.hear(Answer { batch, fates, ease: None }, |_| false)
+    }
+
+    /// Guarantee: a fault of one queue holds back that queue: its open records are here no more, nor those that waited
+    /// behind them; the others have ended, or go on.
+    #[test]
+    fn a_fault_of_one_queue_leaves_the_others_alone() {
+        let mut outbox = Outbox::new(LIMITS);
+        for place in [0, 100, 1, 101, 2, 102, 3, 103] {
+            outbox.put(ticket(place), sink::suite::record("x"));
+        }
+        let (first, places) = send(&mut outbox).unwrap();
+        assert_eq!(places, [0, 100, 1, 101]);
+        let missing = || Fate::Open(Fault::halt("no such topic").reaching(Reach::Queue));
+        let heard = hear(&mut outbox, first, Fates::Each(vec![Fate::Settled, missing(), Fate::Settled, missing()]));
+        assert_eq!((heard.ended.len(), heard.held.len(), heard.fault.is_none()), (2, 2, true));
+        assert!(heard.held.iter().all(|(queue, _)| *queue == QueueId(1)));
+        assert_eq!(send(&mut outbox).unwrap().1, [2, 3]);
+        assert!(!outbox.has_outstanding_of(QueueId(1)));
     }
 
     #[test]
@@ -280,11 +362,10 @@ mod tests {
         let mut outbox = outbox(0..12);
         let (first, _) = send(&mut outbox).unwrap();
         let (second, _) = send(&mut outbox).unwrap();
-        let (_, fault) = outbox.hear(answer(second, Fates::Open(Fault::retry("x"))));
-        assert!(fault.is_some());
+        assert!(hear(&mut outbox, second, Fates::Open(Fault::retry("x"))).fault.is_some());
         assert!(send(&mut outbox).is_none(), "nothing is sent while the first is unanswered");
         let each = vec![Fate::Settled, Fate::Open(Fault::retry("y")), Fate::Refused("bad".into()), Fate::Settled];
-        let (ended, _) = outbox.hear(answer(first, Fates::Each(each)));
+        let ended = hear(&mut outbox, first, Fates::Each(each)).ended;
         let ends: Vec<_> = ended.into_iter().map(|(ticket, end)| (ticket.entry.place.0, end)).collect();
         assert_eq!(ends, [(0, End::Delivered), (2, End::SetAside("bad".into())), (3, End::Delivered)]);
         assert_eq!(send(&mut outbox).unwrap().1, [1]);
@@ -309,9 +390,9 @@ mod tests {
     fn a_missing_fate_is_no_outcome() {
         let mut outbox = outbox(0..2);
         let (id, _) = send(&mut outbox).unwrap();
-        let (ended, fault) = outbox.hear(answer(id, Fates::Each(vec![Fate::Settled])));
-        assert_eq!(ended.len(), 1);
-        assert!(fault.is_some());
+        let heard = hear(&mut outbox, id, Fates::Each(vec![Fate::Settled]));
+        assert_eq!(heard.ended.len(), 1);
+        assert!(heard.fault.is_some());
         assert_eq!(send(&mut outbox).unwrap().1, [1]);
     }
 
@@ -320,8 +401,8 @@ mod tests {
     fn a_batch_that_is_rejected_by_its_answer_is_halved() {
         let mut outbox = outbox(0..2);
         let (id, _) = send(&mut outbox).unwrap();
-        let (ended, fault) = outbox.hear(answer(id, Fates::Open(Fault::reject("too large"))));
-        assert!(ended.is_empty() && fault.is_none());
+        let heard = hear(&mut outbox, id, Fates::Open(Fault::reject("too large")));
+        assert!(heard.ended.is_empty() && heard.fault.is_none());
         assert_eq!(send(&mut outbox).unwrap().1, [0]);
         assert_eq!(send(&mut outbox).unwrap().1, [1]);
     }
@@ -332,12 +413,12 @@ mod tests {
         let mut outbox = outbox(0..8);
         let (first, _) = send(&mut outbox).unwrap();
         let (second, _) = send(&mut outbox).unwrap();
-        assert!(outbox.hear(answer(first, Fates::Open(Fault::reject("too large")))).1.is_none());
-        assert!(outbox.hear(answer(second, Fates::Open(Fault::retry("behind another")))).1.is_none());
+        assert!(hear(&mut outbox, first, Fates::Open(Fault::reject("too large"))).fault.is_none());
+        assert!(hear(&mut outbox, second, Fates::Open(Fault::retry("behind another"))).fault.is_none());
         assert_eq!(send(&mut outbox).unwrap().1, [0, 1]);
         let (third, places) = send(&mut outbox).unwrap();
         assert_eq!(places, [2, 3]);
-        assert!(outbox.hear(answer(third, Fates::Open(Fault::retry("down")))).1.is_some(), "that is past");
+        assert!(hear(&mut outbox, third, Fates::Open(Fault::retry("down"))).fault.is_some(), "that is past");
     }
 
     /// Guarantee: a batch that was not taken does not overtake one that is outstanding before it.
@@ -348,7 +429,7 @@ mod tests {
         let (second, _) = send(&mut outbox).unwrap();
         assert!(outbox.not_sent(second, &Fault::retry("busy")).is_none());
         assert!(send(&mut outbox).is_none(), "the first is outstanding");
-        outbox.hear(answer(first, Fates::Open(Fault::retry("lost"))));
+        hear(&mut outbox, first, Fates::Open(Fault::retry("lost")));
         assert_eq!(send(&mut outbox).unwrap().1, [0, 1, 2, 3]);
         assert_eq!(send(&mut outbox).unwrap().1, [4, 5, 6, 7]);
     }
