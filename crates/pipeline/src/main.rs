@@ -6,7 +6,6 @@
 mod admin_address;
 mod cli;
 mod commands;
-#[cfg_attr(not(test), expect(dead_code, reason = "the running instance does not take commands yet"))]
 mod control;
 mod exit;
 mod intake;
