@@ -124,6 +124,8 @@ impl EmbeddedReader {
     fn note(&mut self, queue: QueueId, standing: &Standing, lane: &LaneState) {
         let (Some(mark), Some(known)) = (lane.mark(queue), standing.queue(queue)) else { return };
         let position = self.positions.entry(queue).or_insert(mark);
+        // What was given up meanwhile is not handed out.
+        *position = mark.max(*position);
         if *position < known.extent.tail && !self.held.contains(&queue) {
             self.turns.add(queue, known.owner);
         }
@@ -157,13 +159,16 @@ impl EmbeddedReader {
     /// Has the next run read, if there is one.
     fn begin_reading(&mut self, max_bytes: usize) -> bool {
         while let Some(queue) = self.turns.next() {
-            let known = self.shared.standing().queue(queue);
+            let (known, mark) = {
+                let standing = self.shared.standing();
+                (standing.queue(queue), standing.lane(self.lane).and_then(|lane| lane.mark(queue)))
+            };
             let (Some(known), Some(position)) = (known, self.positions.get(&queue).copied()) else {
                 self.turns.drop(queue);
                 continue;
             };
             // What was trimmed was settled.
-            let position = position.max(known.extent.base);
+            let position = position.max(known.extent.base).max(mark.unwrap_or_default());
             self.positions.insert(queue, position);
             let span = position..known.extent.tail;
             let answer = match known.owner {
@@ -359,23 +364,29 @@ fn gather(
 ) -> Result<Read, JournalError> {
     let mut position = gathered.next().unwrap_or(span.start);
     while position < span.end {
-        spare = match unpacked_from(shared, queue, Place(position)) {
-            Ok(spare) => spare,
-            // It was dropped or forgotten in this very moment.
-            Err(_) if is_gone(shared, queue, position) => VecDeque::new(),
-            Err(error) => return Err(error),
+        let unpacked = unpacked_from(shared, queue, Place(position));
+        let base = shared.standing().queue(queue).map(|queue| queue.extent.base);
+        spare = match (unpacked, base) {
+            (Ok(entries), _) if !entries.is_empty() => entries,
+            (Err(error), Some(base)) if base <= position => return Err(error),
+            // It was trimmed or forgotten in this very moment: what was gathered before it goes first.
+            (Ok(_) | Err(_), _) if !gathered.entries.is_empty() => {
+                spare = VecDeque::new();
+                break;
+            }
+            (Ok(_) | Err(_), base) => {
+                position = base.filter(|base| *base > position).unwrap_or(span.end);
+                spare = VecDeque::new();
+                continue;
+            }
         };
         if gathered.take(&mut spare) || !spare.is_empty() {
             break;
         }
         position = gathered.next().unwrap_or(span.end);
     }
-    let next = gathered.next().unwrap_or(span.end);
+    let next = gathered.next().unwrap_or(position);
     Ok(Read { gathered, spare, next })
-}
-
-fn is_gone(shared: &Shared, queue: QueueId, place: u64) -> bool {
-    shared.standing().queue(queue).is_none_or(|queue| place < queue.extent.base)
 }
 
 /// The next dead letters that a lane is to get again.

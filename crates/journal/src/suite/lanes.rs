@@ -165,10 +165,13 @@ async fn skips_what_waits(harness: &mut impl Harness) {
     append(&journal, page(feed, 0..10)).await;
     append(&journal, crate::Append { to: Target::BackFill, ..page(feed, 20..25) }).await;
     let a = of(&journal, "a").id();
+    let mut reader = of(&journal, "a").reader();
+    next(reader.as_mut(), 1).await;
     assert_eq!(journal.skip(a, "the SIEM is gone").await.expect("it is skipped"), 15);
     assert_eq!(journal.skip(a, "again").await.expect("it is skipped"), 0);
     append(&journal, page(feed, [30])).await;
-    drop(journal);
+    assert_eq!(numbers(&next(reader.as_mut(), 1_000).await), [30], "a reader that is open hands out none of it");
+    drop((reader, journal));
     let journal = open(harness, &[lane("a"), lane("b")]).await;
     assert_eq!(["a", "b"].map(|name| of(&journal, name).waiting()), [1, 16]);
     assert_eq!(numbers(&next(of(&journal, "a").reader().as_mut(), 1_000).await), [30]);
