@@ -37,6 +37,15 @@ impl Tenants {
         Self(plan.tenants.iter().map(|plan| (plan.tenant_id.clone(), Arc::new(tenant(plan)))).collect())
     }
 
+    /// Those of a plan, and of those before it the ones that it has no more: their alerts may still wait.
+    pub(crate) fn after(plan: &Plan, before: &Self) -> Self {
+        let mut tenants = Self::new(plan);
+        for (id, tenant) in &before.0 {
+            tenants.0.entry(id.clone()).or_insert_with(|| Arc::clone(tenant));
+        }
+        tenants
+    }
+
     /// The tenant with this id; `None` where it has left the file while its entries still wait.
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Tenant>> {
         self.0.get(id).cloned()

@@ -1,10 +1,7 @@
 //! One case for each promise of the intake's half, and of reading.
 
-use super::{
-    Harness, append, drain, feed_name, key, lane, lane_of, next, next_taken, numbers, of, open, open_feed, page,
-    settles,
-};
-use crate::{Append, EntryRef, Place, SHARE_OF_THE_SLOW, Settlement, Taken, Target};
+use super::{Harness, append, drain, feed_name, key, lane, lane_of, next, numbers, of, open, open_feed, page, settles};
+use crate::{Append, EntryRef, Place, SHARE_OF_THE_SLOW, Settlement, Target};
 
 pub(super) async fn run(harness: &mut impl Harness) {
     appends_all_or_nothing(harness).await;
@@ -18,7 +15,6 @@ pub(super) async fn run(harness: &mut impl Harness) {
     trims_after_all_lanes_only(harness).await;
     repairs_one_lane(harness).await;
     forgets_a_tenant(harness).await;
-    revokes_a_queue(harness).await;
 }
 
 /// Guarantee (rule 1): entries, keys and checkpoint are there together after a crash, and no checkpoint without them.
@@ -252,21 +248,4 @@ async fn forgets_a_tenant(harness: &mut impl Harness) {
     assert_eq!(of(&journal, "a").waiting(), 6);
     let nobody = journal.forget("nobody").await.expect("a tenant is forgotten");
     assert_eq!(nobody.feeds, 0);
-}
-
-/// Guarantee: a queue that is taken away is handed back by the reader, and nothing of it is settled any more; given back,
-/// it goes on at its mark.
-async fn revokes_a_queue(harness: &mut impl Harness) {
-    harness.reset().await;
-    let journal = open(harness, &[lane("a")]).await;
-    append(&journal, page(open_feed(&journal, 0).await, 0..10)).await;
-    let a = of(&journal, "a");
-    let mut reader = a.reader();
-    let run = next(reader.as_mut(), 1_000).await;
-    if !harness.revoke(run.queue).await {
-        return;
-    }
-    let taken = next_taken(reader.as_mut(), 1_000).await;
-    assert!(matches!(&taken, Taken::Revoked(queues) if *queues == [run.queue]), "{taken:?}");
-    assert_eq!(drain(reader.as_mut(), 10).await, Vec::from_iter(0..10), "what comes back is read from its mark");
 }

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Append, EntryRef, FeedId, FeedName, Journal, Key, LaneJournal, LanePlan, LaneStart, NewEntry, QueueId, Reader, Run,
+    Append, EntryRef, FeedId, FeedName, Journal, Key, LaneJournal, LanePlan, LaneStart, NewEntry, Reader, Run,
     Settlement, Taken, Takes, Target,
 };
 
@@ -29,11 +29,6 @@ pub trait Harness: Send {
     /// acknowledged must be there. Settled entries are kept until they are trimmed, and not longer. Its lanes are not set
     /// yet.
     async fn open(&mut self) -> Arc<dyn Journal>;
-
-    /// Takes a queue away from this process and gives it back, where the journal knows owners. Says whether it does.
-    async fn revoke(&mut self, _queue: QueueId) -> bool {
-        false
-    }
 }
 
 /// Runs the whole suite.
@@ -128,16 +123,12 @@ fn entry_number(entry: &crate::Entry) -> u64 {
 
 /// The next run, where the journal must have one.
 async fn next(reader: &mut dyn Reader, max_bytes: usize) -> Run {
-    match next_taken(reader, max_bytes).await {
+    let wait = Duration::from_secs(30);
+    let next = tokio::time::timeout(wait, reader.next(max_bytes)).await;
+    match next.expect("there is a run").expect("it can be read") {
         Taken::Run(run) => run,
         Taken::Revoked(queues) => panic!("{queues:?} were revoked, by nobody"),
     }
-}
-
-async fn next_taken(reader: &mut dyn Reader, max_bytes: usize) -> Taken {
-    let wait = Duration::from_secs(30);
-    let next = tokio::time::timeout(wait, reader.next(max_bytes)).await;
-    next.expect("there is a run").expect("it can be read")
 }
 
 /// All that a reader has, as numbers, each of which comes once. Its end is known by a count, not by waiting.

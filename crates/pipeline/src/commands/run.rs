@@ -48,8 +48,9 @@ pub(crate) async fn forward(
     let admin = AdminAddress::open(plan.admin).await?;
     let (controls, mut requests) = controls();
     controls.clone().reload_on_hangup()?;
+    let mut plan = plan.clone();
     for damages in 0.. {
-        let mut supervisor = Supervisor::build(plan, mode).await?;
+        let mut supervisor = Supervisor::build(&plan, mode).await?;
         let socket = ControlSocket::open(&plan.journal.path, controls.clone());
         let status = supervisor.status();
         admin.show(Some(Instance { journal: supervisor.journal(), status: Arc::clone(&status) }));
@@ -57,7 +58,7 @@ pub(crate) async fn forward(
         let ended = supervisor.run(stopped.clone(), &load, &mut requests).await;
         admin.show(None);
         socket.close().await;
-        supervisor.close().await;
+        plan = supervisor.close().await;
         if let Some(progress) = progress {
             progress.abort();
         }

@@ -311,7 +311,8 @@ async fn finished(settling: &mut Option<JoinHandle<Result<(), JournalError>>>) -
     let Some(settlement) = settling else { return std::future::pending().await };
     let settled = settlement.await;
     *settling = None;
-    settled.unwrap_or_else(|ended| Err(JournalError::Io { doing: "settle", source: Box::new(ended) }))
+    // Of a panic nothing is known but that this lane did not go on: it is started again.
+    settled.unwrap_or(Err(JournalError::Unavailable { doing: "settle", retry_after: SETTLE_AGAIN }))
 }
 
 /// Raw bytes that are read and rendered in one piece.

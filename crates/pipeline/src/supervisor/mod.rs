@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use atp_source::Mode;
 use fault::{BackOff, Fault, Waits};
-use journal::{EmbeddedJournal, FeedName, Journal, JournalError};
+use journal::{EmbeddedJournal, FeedName, Journal, JournalError, LanePlan};
 use pipeline_file::plan::{DestinationPlan, Plan, SinkPlan};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::changes::{Wanted, WantedFeed};
 use crate::control::{ControlRequest, outcome};
@@ -87,7 +87,8 @@ impl Supervisor {
         let failed = |fault| Failure::from_fault(FailureKind::Failed, &fault);
         let sources = Sources::new(plan, mode).map_err(failed)?;
         let journal = EmbeddedJournal::open(registry::journal(plan)).await?;
-        if let Err(error) = journal.set_lanes(&registry::lanes(plan)).await {
+        let tenants = Arc::new(Tenants::new(plan));
+        if let Err(error) = journal.set_lanes(&registry::lanes(plan, &tenants)).await {
             journal.close().await;
             return Err(error.into());
         }
@@ -96,7 +97,7 @@ impl Supervisor {
             mode,
             plan: plan.clone(),
             sources,
-            tenants: watch::Sender::new(Arc::new(Tenants::new(plan))),
+            tenants: watch::Sender::new(tenants),
             status: Arc::default(),
             wanted: Wanted::default(),
             tasks: JoinSet::new(),
@@ -136,9 +137,10 @@ impl Supervisor {
         ended
     }
 
-    /// Lets go of the journal.
-    pub(crate) async fn close(self) {
+    /// Lets go of the journal. Returns the plan that was taken over last.
+    pub(crate) async fn close(self) -> Plan {
         self.journal.close().await;
+        self.plan
     }
 
     async fn supervise(
@@ -201,18 +203,31 @@ impl Supervisor {
     async fn reload(&mut self, plan: Plan) -> Result<Vec<String>, Failure> {
         let mut lines = self.needs_restart(&plan);
         let failed = |fault| Failure::from_fault(FailureKind::Failed, &fault);
-        let sources = Sources::new(&plan, self.mode).map_err(failed)?;
-        self.journal.set_lanes(&registry::lanes(&plan)).await?;
+        let sources = self.sources.renewed(&plan).map_err(failed)?;
+        let tenants = Arc::new(Tenants::after(&plan, &self.tenants.borrow()));
+        self.set_lanes(&registry::lanes(&plan, &tenants)).await?;
         let wanted = Wanted::of(&plan);
         lines.extend(self.wanted.changes(&wanted).lines());
         (self.sources, self.plan) = (sources, plan);
-        self.tenants.send_replace(Arc::new(Tenants::new(&self.plan)));
+        self.tenants.send_replace(tenants);
         self.drive_to(wanted).await;
         if lines.is_empty() {
             lines.push("nothing has changed".to_owned());
         }
         tracing::info!(changes = lines.join("; "), "the file was read again");
         Ok(lines)
+    }
+
+    /// Sets the lanes. Of a sink that leaves, alerts may be on their way in this very moment: it has a while to end them,
+    /// and only then is it refused.
+    async fn set_lanes(&self, lanes: &[LanePlan]) -> Result<(), JournalError> {
+        let until = Instant::now() + LEAVE_WITHIN;
+        loop {
+            match self.journal.set_lanes(lanes).await {
+                Err(JournalError::LeftWaiting { .. }) if Instant::now() < until => sleep(LEAVE_POLL).await,
+                set => return set,
+            }
+        }
     }
 
     /// Whether more than a tenth of all tenants, and more than one, would go at once: more likely a mistake than meant.
@@ -465,6 +480,10 @@ async fn time_of(time: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+/// How long a sink that leaves may take to end what is on its way, and how often that is looked at.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+const LEAVE_POLL: Duration = Duration::from_millis(20);
 
 /// How long what has failed waits before it is started again.
 const BACK_OFF: BackOff = BackOff::new(Duration::from_millis(500), Duration::from_secs(60));
